@@ -23,6 +23,8 @@ class DeepHealthError(Exception):
 
 
 class UsageError(DeepHealthError):
+    """The command was asked for something it does not do."""
+
     exit_code = 2
 
 
@@ -38,6 +40,8 @@ class MissingExtra(UsageError):
 
 
 class InputError(DeepHealthError):
+    """What was given cannot be used."""
+
     exit_code = 3
 
 
@@ -50,20 +54,20 @@ class FilmTooLarge(FilmError):
 
 
 class DatasetError(InputError):
-    pass
+    """A data set cannot be indexed, split or prepared."""
 
 
 class ModelFileError(InputError):
-    pass
+    """A model file or backbone cannot be used."""
 
 
 class LeakageError(DeepHealthError):
-    pass
+    """The same film or patient stands on both sides of a split."""
 
 
 class ParityError(DeepHealthError):
-    pass
+    """An exported model does not answer as the original did."""
 
 
 class Interrupted(DeepHealthError):
-    pass
+    """The work was stopped and can be resumed."""

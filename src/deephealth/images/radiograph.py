@@ -31,8 +31,10 @@ class Radiograph:
 
     @property
     def height(self) -> int:
+        """Rows of the film."""
         return int(self.pixels.shape[0])
 
     @property
     def width(self) -> int:
+        """Columns of the film."""
         return int(self.pixels.shape[1])

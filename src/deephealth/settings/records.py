@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,11 +50,12 @@ class RecordTable:
             table.close()
 
     def close(self) -> None:
+        """Release the file and its lock."""
         self._file.close()
 
     def read(self) -> NDArray[np.void]:
         """All whole records, memory-mapped, read-only: a structured array with fields key, values, crc."""
-        count = (os.path.getsize(self.path) - _HEADER_BYTES) // self.record.itemsize
+        count = (self.path.stat().st_size - _HEADER_BYTES) // self.record.itemsize
         if count == 0:
             return np.empty(0, dtype=self.record)
         return np.memmap(self.path, dtype=self.record, mode="r", offset=_HEADER_BYTES, shape=(count,))
@@ -76,7 +76,7 @@ class RecordTable:
         self._file.flush()
 
     def _recover(self) -> None:
-        size = os.path.getsize(self.path)
+        size = self.path.stat().st_size
         if size < _HEADER_BYTES or self._read_header() != self._header:
             self._file.truncate(0)
             self._file.write(self._header)

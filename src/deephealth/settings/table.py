@@ -14,6 +14,8 @@ from deephealth.errors import UsageError
 
 @dataclass(frozen=True)
 class Setting:
+    """One setting: its name, its default and what it is for."""
+
     name: str
     default: int | str
     help: str

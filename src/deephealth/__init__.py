@@ -1,0 +1,23 @@
+"""Deep Health: a workbench for chest radiographs. For research, education and model evaluation; not a medical device.
+
+The whole path is in `deephealth.pipeline`; read that first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["evaluate", "load_model", "train"]
+
+if TYPE_CHECKING:
+    from deephealth.pipeline import evaluate, load_model, train
+
+
+def __getattr__(name: str) -> Any:
+    # Late, so that `import deephealth` costs nothing and `deephealth --help` stays quick.
+    if name in __all__:
+        from deephealth import pipeline
+
+        return getattr(pipeline, name)
+    raise AttributeError(f"module 'deephealth' has no attribute {name!r}")

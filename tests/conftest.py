@@ -1,0 +1,23 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or leaves anything in the user's cache."""
+    monkeypatch.setenv("DEEPHEALTH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real films, weights and exports beside the project; tests that need it skip where it is absent."""
+    folder = Path(os.environ.get("DEEPHEALTH_SHARED", Path(__file__).parents[2] / "shared")).resolve()
+    if not (folder / "data").is_dir():
+        pytest.skip(f"needs the real films of ../shared, and {folder} is absent")
+    return folder
