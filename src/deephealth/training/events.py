@@ -1,0 +1,130 @@
+"""What happens during training, as typed values in one stream; terminal, file and (later) other listeners all read the same.
+
+A listener is any callable that takes an event. `JsonLines` writes them to a file, one JSON object a line, so a run can be followed, replayed
+or plotted; a line is written whole and flushed, so a kill loses at most the line being written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deephealth.settings.progress import Listener, Progress
+
+
+@dataclasses.dataclass(frozen=True)
+class RunStarted:
+    """A run begins: what it was asked to do."""
+
+    command: str
+    data: str
+    seed: int
+    threads: int
+
+
+@dataclasses.dataclass(frozen=True)
+class StageStarted:
+    """A stage of the pipeline begins: index, audit, split, features, head, calibrate, evaluate, file."""
+
+    stage: str
+    detail: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class StepDone:
+    """One evaluation step of a head or network; losses are cross-entropy in nats, accuracies in [0, 1]; None where not measured."""
+
+    step: int
+    loss: float
+    accuracy: float | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    learning_rate: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochDone:
+    """One pass over the training films."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    accuracy: float | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    learning_rate: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Note:
+    """Something a person should know, such as films left out or leakage allowed."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFinished:
+    """A run ended well: where its model and report lie."""
+
+    model: str
+    report: str
+
+
+Event = RunStarted | StageStarted | Progress | StepDone | EpochDone | Note | RunFinished
+EventListener = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """A listener that does nothing."""
+
+
+def tee(*listeners: EventListener) -> EventListener:
+    """A listener that hands each event to every one of `listeners`, in order."""
+
+    def hand_on(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return hand_on
+
+
+def progress_of(listener: EventListener) -> Listener:
+    """The same listener, for work of the lower layers that only reports progress."""
+    return listener
+
+
+class JsonLines:
+    """Write events to `path`, one JSON object a line: {"event": "StepDone", "time": seconds since 1970, ...}.
+
+    Appends, so a resumed run goes on in the same file. Use as a context manager.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
+
+    def __call__(self, event: Event) -> None:
+        """Write one event."""
+        record = {"event": type(event).__name__, "time": round(time.time(), 3), **_finite(dataclasses.asdict(event))}
+        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> JsonLines:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    # JSON has no NaN or infinity; a diverged loss is written as null.
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in values.items()}
