@@ -1,0 +1,108 @@
+"""Options that several commands share, and how progress is shown on a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+    from deephealth.training.events import EventListener
+
+SubCommands = Any  # argparse gives its sub-parser action no public name
+
+_UNITS = {"fine-tune": "step", "head": "step"}
+
+
+def add_command(commands: SubCommands, name: str, help: str, *, examples: str = "") -> argparse.ArgumentParser:
+    """A sub-command with its one-line help and examples below its options."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help,
+        description=help[0].upper() + help[1:] + ".",
+        epilog=("examples:\n" + examples) if examples else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser
+
+
+def add_work_options(parser: argparse.ArgumentParser, *, seed: bool = True) -> None:
+    """--threads, --quiet and --seed, which every command that works long takes."""
+    parser.add_argument("--threads", type=_count, default=None, metavar="N", help="threads to use (default: all this process may run on)")
+    parser.add_argument("--quiet", "-q", action="store_true", help="no progress, only results and errors")
+    if seed:
+        parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of everything random (default: 0)")
+
+
+def add_language_option(parser: argparse.ArgumentParser) -> None:
+    """--lang en|es, by default from the environment."""
+    from deephealth.cli.language import preferred
+
+    parser.add_argument("--lang", choices=("en", "es"), default=preferred(), help="language of the report (default: %(default)s)")
+
+
+def terminal(quiet: bool) -> EventListener:
+    """A listener that shows stages as lines and progress as a bar with rate and time left, on standard error."""
+    from deephealth.training.events import ignore
+
+    return ignore if quiet else Terminal()
+
+
+class Terminal:
+    """Shows events on standard error: stages and notes as lines, progress as one bar at a time."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[Any] | None = None
+        self._stage = ""
+
+    def __call__(self, event: Any) -> None:
+        """Show one event; kinds without a line of their own pass by."""
+        show = getattr(self, "_show_" + type(event).__name__, None)
+        if show:
+            show(event)
+
+    def _show_Progress(self, event: Any) -> None:
+        from tqdm import tqdm
+
+        if self._bar is None or self._stage != event.stage:
+            self._close()
+            self._stage = event.stage
+            unit = _UNITS.get(event.stage, "film")
+            # Work found in the cache took no time; counting it would promise too early an end.
+            self._bar = tqdm(
+                total=event.total, initial=event.reused, desc=f"  {event.stage}", unit=unit, file=sys.stderr, dynamic_ncols=True
+            )
+        self._bar.update(max(event.done - self._bar.n, 0))
+        if event.done >= event.total:
+            self._close()
+
+    def _show_StageStarted(self, event: Any) -> None:
+        self._line(f"{event.stage}: {event.detail}" if event.detail else event.stage)
+
+    def _show_Note(self, event: Any) -> None:
+        self._line("  " + event.text)
+
+    def _show_EpochDone(self, event: Any) -> None:
+        held_out = "" if event.validation_accuracy is None else f", validation accuracy {event.validation_accuracy:.3f}"
+        self._line(f"  epoch {event.epoch}/{event.epochs}: loss {event.loss:.4f}{held_out}")
+
+    def _line(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stderr)
+        else:
+            print(text, file=sys.stderr)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+            self._stage = ""
+
+
+def _count(value: str) -> int:
+    number = int(value)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not a number of threads; expected 1 or more")
+    return number
