@@ -1,0 +1,59 @@
+"""A folder or a list of films, in any of the layouts that people have them in, to one index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from deephealth.datasets.index import DatasetIndex, Film, Problem, build_index
+from deephealth.datasets.sources.fields import Found
+from deephealth.datasets.sources.folders import read_folders
+from deephealth.datasets.sources.tables import header_of, read_table
+from deephealth.errors import DatasetError, UsageError
+
+READERS: dict[str, Callable[[Path], Found]] = {
+    "folders": read_folders,
+    "csv": read_table,
+}
+LAYOUTS = ("auto", *READERS)
+_TABLES = ("index.csv", "patients.csv")
+
+
+def open_dataset(path: str | Path, *, layout: str = "auto", fewest_classes: int = 2, confined: bool = False) -> DatasetIndex:
+    """Index the data set at `path`, a folder or a CSV, without decoding any film.
+
+    layout: one of `LAYOUTS`; "auto" recognises which.
+    fewest_classes: 2 to train on; 1 suffices to score a model on a set of one class.
+    confined: leave out films whose real place is outside the data set's folder, for data that somebody else sent.
+
+    Raises DatasetError when there is nothing to index, UsageError for an unknown layout.
+    """
+    if layout not in LAYOUTS:
+        raise UsageError(f"There is no layout {layout!r}; expected one of {', '.join(LAYOUTS)}.")
+    given = Path(path)
+    if not given.exists():
+        raise DatasetError(f"{given} does not exist; expected a folder of films or a CSV that lists them.")
+    place, layout = recognise(given, layout)
+    films, problems, notes = READERS[layout](place)
+    root = place if place.is_dir() else place.parent
+    if confined:
+        films, outside = _inside(films, root)
+        problems = problems + outside
+    return build_index(root, layout, films, problems, notes=notes, fewest_classes=fewest_classes)
+
+
+def recognise(given: Path, layout: str = "auto") -> tuple[Path, str]:
+    """(folder or CSV to read, layout) for what the user pointed at."""
+    if given.is_file():
+        return given, "csv"
+    table = next((given / name for name in _TABLES if {"path", "label"} <= set(header_of(given / name))), None)
+    if table and layout in ("auto", "csv"):
+        return table, "csv"
+    return given, "folders"
+
+
+def _inside(films: list[Film], root: Path) -> tuple[list[Film], list[Problem]]:
+    real = root.resolve()
+    inside = {film.name for film in films if film.path.resolve().is_relative_to(real)}
+    outside = [Problem(film.name, "lies outside the data set's folder") for film in films if film.name not in inside]
+    return [film for film in films if film.name in inside], outside

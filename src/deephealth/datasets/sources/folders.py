@@ -1,0 +1,57 @@
+"""One folder a class: plain, under train/val/test, and the Kaggle pneumonia layout."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from deephealth.datasets.index import Film, canonical_label
+from deephealth.datasets.sources.fields import SPLIT_NAMES, Found, patient_notes, patient_or_film
+from deephealth.datasets.sources.walk import films_below, subfolders
+from deephealth.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class ClassFolder:
+    """A folder that holds films of one class; `split` is the official split that it lies in, or ""."""
+
+    path: Path
+    split: str
+
+
+def class_folders(root: Path) -> list[ClassFolder]:
+    """The class folders of `root`, also those under train, val and test. Raises DatasetError when there are none.
+
+    Train and val are pooled (split "train"): what a user trains on is split anew, by patient. An official test stays "test".
+    """
+    folders = subfolders(root)
+    if not folders:
+        raise DatasetError(f"{root} holds no class folders; expected a folder per class (such as normal, bacterial, viral), or a CSV.")
+    if all(folder.name.lower() in SPLIT_NAMES for folder in folders):
+        return [ClassFolder(inner, _pooled(folder.name)) for folder in folders for inner in subfolders(folder)]
+    return [ClassFolder(folder, "") for folder in folders]
+
+
+def read_folders(root: Path) -> Found:
+    """Films of class folders; the class is the folder's name, the patient is taken from names that carry one."""
+    films, collections = [], []
+    for folder, name, path in _files(root):
+        patient, collection = patient_or_film(name)
+        films.append(Film(name, path, canonical_label(folder.path.name), patient, split=folder.split))
+        collections.append(collection)
+    return films, [], patient_notes(collections)
+
+
+def _files(root: Path) -> Iterator[tuple[ClassFolder, str, Path]]:
+    base = os.path.abspath(root)
+    for folder in class_folders(root):
+        prefix = folder.path.relative_to(root).as_posix()
+        for inner in films_below(folder.path):
+            name = f"{prefix}/{inner}"
+            yield folder, name, Path(base, name)
+
+
+def _pooled(name: str) -> str:
+    return "test" if SPLIT_NAMES[name.lower()] == "test" else "train"
