@@ -1,7 +1,7 @@
 """Heads on frozen features: multinomial logistic regression, retrain.py's softmax layer, Teachable Machine's two dense layers.
 
-All three are small enough to be fitted in seconds on one core. The two trained by gradient descent are written in numpy, because scikit-learn's
-networks can neither leave out a bias nor start as those systems did; tests hold them against scikit-learn and Keras.
+All three are fitted in seconds on one core. The two trained by gradient descent are written in numpy, because scikit-learn's networks can
+neither leave out a bias nor start as those systems did; tests hold them against scikit-learn and Keras.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ _STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Features float32 [n, d] with the class of each row, int [n] in 0..classes-1."""
+    """Features float32 [n, d], the class of each row, int [n] in 0..classes-1, and how much each row counts, positive (None: all alike)."""
 
     features: Floats
     labels: Labels
+    weights: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,12 +57,12 @@ def fit_head(
     return fit(train, classes, settings, held_out, np.random.default_rng(seed), listener)
 
 
-def example_weights(labels: Labels, classes: int, how: str) -> NDArray[np.float64]:
-    """A weight for each example, mean 1: "balanced" lets every class count equally, "none" every film."""
-    if how == "none":
-        return np.ones(len(labels))
-    counts = np.bincount(labels, minlength=classes)
-    return (len(labels) / (classes * np.maximum(counts, 1)))[labels]
+def example_weights(examples: Examples, classes: int, how: str) -> NDArray[np.float64]:
+    """A weight for each example, mean 1: their own weights, scaled with "balanced" so that every class counts equally in sum."""
+    own = np.ones(len(examples)) if examples.weights is None else examples.weights
+    if how == "balanced":
+        own = own / np.bincount(examples.labels, weights=own, minlength=classes)[examples.labels]
+    return own / own.mean()
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -86,7 +87,7 @@ def _fit_logistic(
         head = _logistic(train, classes, strength, settings.class_weights)
         listener(_step(number, head, train, validation, classes, settings))
         judge = validation if validation is not None else train
-        loss, _ = cross_entropy_and_accuracy(head, judge, example_weights(judge.labels, classes, settings.class_weights))
+        loss, _ = cross_entropy_and_accuracy(head, judge, example_weights(judge, classes, settings.class_weights))
         if best is None or loss < best[0]:
             best = (loss, head)
             chosen = strength
@@ -102,7 +103,7 @@ def _logistic(train: Examples, classes: int, strength: float, class_weights: str
     mean = train.features.mean(axis=0, dtype=np.float64)
     scale = np.maximum(train.features.std(axis=0, dtype=np.float64), 1e-6)
     model = LogisticRegression(C=strength, max_iter=500, tol=1e-4)
-    model.fit((train.features - mean) / scale, train.labels, sample_weight=example_weights(train.labels, classes, class_weights))
+    model.fit((train.features - mean) / scale, train.labels, sample_weight=example_weights(train, classes, class_weights))
     weight, bias = model.coef_, model.intercept_
     if classes == 2:  # scikit-learn keeps one row for two classes; half of it on either side gives the same probabilities
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
@@ -142,7 +143,7 @@ def _fit_dense(
         np.zeros(hidden, np.float32),
         _truncated_normal(rng, (classes, hidden), (1 / hidden) ** 0.5),
     ]
-    importance = example_weights(train.labels, classes, settings.class_weights).astype(np.float32)
+    importance = example_weights(train, classes, settings.class_weights).astype(np.float32)
     adam = _Adam(weights, settings.learning_rate or 0.001)
     stop = _EarlyStop(settings.patience)
     for epoch in range(1, settings.epochs + 1):
@@ -184,11 +185,11 @@ def _step(
     weighted: bool = True,
 ) -> StepDone:
     """Measure a head as an event. `weighted`: the training loss as it is minimised; batches drawn by class need no weights."""
-    weights = example_weights(train.labels, classes, settings.class_weights) if weighted else None
+    weights = example_weights(train, classes, settings.class_weights) if weighted else None
     loss, accuracy = cross_entropy_and_accuracy(head, train, weights)
     if validation is None:
         return StepDone(number, loss, accuracy)
-    held_out = example_weights(validation.labels, classes, settings.class_weights)
+    held_out = example_weights(validation, classes, settings.class_weights)
     return StepDone(number, loss, accuracy, *cross_entropy_and_accuracy(head, validation, held_out))
 
 
