@@ -49,7 +49,7 @@ ALIASES = {
 class Film:
     """One row of an index.
 
-    name: unique in the index: the path relative to the index's root with "/" separators, or the path as a table gives it when it lies outside.
+    name: unique in the index: the path relative to its root with "/" separators, or as a table gives it for a film outside.
     path: absolute.
     label: the class, after `canonical_label`.
     patient: a key equal for two films only when they are of the same patient; the film's own name when nothing is known.

@@ -6,14 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deephealth.datasets.index import DatasetIndex, Film, Problem, build_index
+from deephealth.datasets.sources.covid import TABLE, is_covid_table, read_covid
+from deephealth.datasets.sources.dicom_tree import is_dicom_tree, read_dicom_tree
 from deephealth.datasets.sources.fields import Found
 from deephealth.datasets.sources.folders import read_folders
+from deephealth.datasets.sources.kaggle import is_kaggle, read_kaggle
 from deephealth.datasets.sources.tables import header_of, read_table
 from deephealth.errors import DatasetError, UsageError
 
 READERS: dict[str, Callable[[Path], Found]] = {
     "folders": read_folders,
+    "kaggle-pneumonia": read_kaggle,
+    "covid-chestxray": read_covid,
     "csv": read_table,
+    "dicom": read_dicom_tree,
 }
 LAYOUTS = ("auto", *READERS)
 _TABLES = ("index.csv", "patients.csv")
@@ -30,7 +36,7 @@ def open_dataset(path: str | Path, *, layout: str = "auto", fewest_classes: int 
     """
     if layout not in LAYOUTS:
         raise UsageError(f"There is no layout {layout!r}; expected one of {', '.join(LAYOUTS)}.")
-    given = Path(path)
+    given = Path(path).expanduser().absolute()
     if not given.exists():
         raise DatasetError(f"{given} does not exist; expected a folder of films or a CSV that lists them.")
     place, layout = recognise(given, layout)
@@ -43,13 +49,27 @@ def open_dataset(path: str | Path, *, layout: str = "auto", fewest_classes: int 
 
 
 def recognise(given: Path, layout: str = "auto") -> tuple[Path, str]:
-    """(folder or CSV to read, layout) for what the user pointed at."""
+    """(folder or table to read, layout) for what the user pointed at; a `layout` other than "auto" is kept."""
     if given.is_file():
-        return given, "csv"
-    table = next((given / name for name in _TABLES if {"path", "label"} <= set(header_of(given / name))), None)
-    if table and layout in ("auto", "csv"):
-        return table, "csv"
-    return given, "folders"
+        return given, (_table_layout(given) if layout == "auto" else layout)
+    listed = next((given / name for name in _TABLES if {"path", "label"} <= set(header_of(given / name))), None)
+    if layout in ("auto", "csv") and listed:
+        return listed, "csv"
+    if layout in ("auto", "covid-chestxray") and is_covid_table(given / TABLE):
+        return given / TABLE, "covid-chestxray"
+    inner = given / "chest_xray"
+    folder = inner if inner.is_dir() and layout in ("auto", "kaggle-pneumonia") else given
+    return folder, (_folder_layout(folder) if layout == "auto" else layout)
+
+
+def _table_layout(table: Path) -> str:
+    return "covid-chestxray" if is_covid_table(table) else "csv"
+
+
+def _folder_layout(folder: Path) -> str:
+    if is_kaggle(folder):
+        return "kaggle-pneumonia"
+    return "dicom" if is_dicom_tree(folder) else "folders"
 
 
 def _inside(films: list[Film], root: Path) -> tuple[list[Film], list[Problem]]:

@@ -28,6 +28,7 @@ _AGE_UNITS = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 _PATIENT_NAMES = (
     ("Kermany", re.compile(r"(?P<patient>person\d+_(?:bacteria|virus))_\d+(?:_\d+)*")),
     ("Kermany", re.compile(r"(?P<patient>(?:NORMAL\d+-)?IM-\d+)-\d+(?:-\d+)*")),
+    ("Kermany", re.compile(r"(?P<patient>(?:NORMAL|BACTERIA|VIRUS)-\d+)-\d+")),
     ("NIH", re.compile(r"(?P<patient>\d{8})_\d{3}")),
     ("Montgomery and Shenzhen", re.compile(r"(?P<patient>(?:MCUCXR|CHNCXR)_\d{4})_[01]")),
     ("phantom", re.compile(r"(?P<patient>(?:normal|bacterial|viral)-p\d+)-f\d+")),

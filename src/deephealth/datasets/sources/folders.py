@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,20 +36,20 @@ def class_folders(root: Path) -> list[ClassFolder]:
 def read_folders(root: Path) -> Found:
     """Films of class folders; the class is the folder's name, the patient is taken from names that carry one."""
     films, collections = [], []
-    for folder, name, path in _files(root):
+    for folder, name, path in class_files(root):
         patient, collection = patient_or_film(name)
         films.append(Film(name, path, canonical_label(folder.path.name), patient, split=folder.split))
         collections.append(collection)
     return films, [], patient_notes(collections)
 
 
-def _files(root: Path) -> Iterator[tuple[ClassFolder, str, Path]]:
-    base = os.path.abspath(root)
+def class_files(root: Path) -> Iterator[tuple[ClassFolder, str, Path]]:
+    """(class folder, name relative to `root`, path) of every file in class folders that may be a film."""
     for folder in class_folders(root):
         prefix = folder.path.relative_to(root).as_posix()
         for inner in films_below(folder.path):
             name = f"{prefix}/{inner}"
-            yield folder, name, Path(base, name)
+            yield folder, name, root / name
 
 
 def _pooled(name: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -98,10 +97,12 @@ def locate(text: str, folder: Path) -> tuple[str, Path] | None:
     The name is relative to `folder`, or as the table has it for a film outside. A path written with "\\" is understood.
     """
     for written in (text, text.replace("\\", "/")):
-        path = os.path.normpath(os.path.join(os.path.abspath(folder), written))
-        if os.path.isfile(path):
-            name = os.path.relpath(path, os.path.abspath(folder)).replace(os.sep, "/")
-            return (os.path.normpath(written) if name.startswith("../") else name), Path(path)
+        path = folder / written
+        if not path.is_file():
+            continue
+        if ".." in path.parts:
+            path, folder = path.resolve(), folder.resolve()
+        return (path.relative_to(folder).as_posix() if path.is_relative_to(folder) else Path(written).as_posix()), path
     return None
 
 

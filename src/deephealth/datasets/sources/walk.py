@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 _SIDE_SUFFIXES = frozenset({".csv", ".tsv", ".json", ".txt", ".md", ".html", ".toml", ".onnx", ".zip", ".xml", ".pdf", ".xlsx"})
 _SIDE_NAMES = frozenset({"thumbs.db", "desktop.ini", "dicomdir", "license", "readme"})
@@ -18,7 +18,7 @@ def visible(name: str) -> bool:
 def may_be_film(name: str) -> bool:
     """False for hidden files and for the lists, notes and thumbnails that lie beside films."""
     folded = name.lower()
-    return visible(name) and folded not in _SIDE_NAMES and os.path.splitext(folded)[1] not in _SIDE_SUFFIXES
+    return visible(name) and folded not in _SIDE_NAMES and PurePosixPath(folded).suffix not in _SIDE_SUFFIXES
 
 
 def subfolders(folder: Path) -> list[Path]:
