@@ -1,0 +1,42 @@
+# Two commands do all the set-up: `make run` and `make test`. Everything else is for people who work on the project.
+SHELL := /bin/bash
+PYTHON ?= python3
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: run test check lint bench model docs clean
+
+run: .venv/ready ## install, then run the main job: phantom films, audit, train, evaluate, predict
+	@examples/main_path.sh .venv/bin/deephealth $${RUN_DIR:-runs/first}
+
+test: .venv-test/ready ## install what the tests need and run them all
+	@tools/system_packages.sh
+	.venv-test/bin/python -m pytest -n 2 --dist worksteal $(PYTEST)
+
+check: .venv-test/ready ## the fast part of the tests and the linters, in under two minutes
+	.venv-test/bin/python -m pytest -n 2 --dist worksteal -m "not slow and not train" -q
+	$(MAKE) --no-print-directory lint
+
+lint: .venv-test/ready ## ruff, mypy, the layer contract, the docs
+	.venv-test/bin/ruff check .
+	.venv-test/bin/ruff format --check .
+	.venv-test/bin/mypy
+	.venv-test/bin/lint-imports
+	.venv-test/bin/python tools/check_docs.py
+
+bench: .venv-test/ready ## ratios measured in one run
+	.venv-test/bin/python -m benchmarks $(BENCH)
+
+model: .venv-test/ready ## train the model that ships, from the films in ../shared
+	.venv-test/bin/deephealth train ../shared/data/kermany/chest_xray --recipe recipes/shipped.toml --out runs/shipped
+
+docs: .venv-test/ready ## write the generated parts of the docs again
+	.venv-test/bin/python tools/check_docs.py --write
+
+clean: ## remove environments and caches, keep runs
+	rm -rf .venv .venv-test .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# One environment for users, without PyTorch; another for tests, with it. The stamp is written last, so a broken install is done again.
+.venv/ready: pyproject.toml constraints.txt tools/make_venv.sh
+	@tools/make_venv.sh .venv "$(PYTHON)" .
+.venv-test/ready: pyproject.toml constraints.txt tools/make_venv.sh
+	@tools/make_venv.sh .venv-test "$(PYTHON)" ".[train,dev]"
