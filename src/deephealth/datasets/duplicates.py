@@ -1,0 +1,181 @@
+"""Films that are the same picture: equal files, near-identical copies, and films that a backbone has already seen.
+
+All comparisons work on 64x64 thumbnails (`facts.FilmFacts`). Chest films resemble each other, so nothing here compares grey levels as they
+are: coarse structure is removed first, and what is compared is the fine pattern that belongs to one exposure.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from deephealth.datasets.facts import FilmFacts
+
+THUMBNAIL_SIDE = 64
+HASH_BYTES = 32
+
+NEAR_CORRELATION = 0.82
+SEEN_DISTANCE = 30
+
+_BLUR = 2.0  # standard deviation, in thumbnail pixels, of what is taken away before films are correlated
+_FLATTEST = 0.5  # root mean square, in grey levels, of the fine pattern below which a film is blank and resembles nothing
+_SKIPPED = 10  # zigzag number of the first DCT coefficient in the hash: the ones before it are alike in all chest films
+_BLOCK = 512
+
+_found: weakref.WeakKeyDictionary[FilmFacts, tuple[Pair, ...]] = weakref.WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two films, by name, that are the same picture: `similarity` is 1 for equal files, else the correlation of `find_duplicates`."""
+
+    a: str
+    b: str
+    kind: Literal["exact", "near"]
+    similarity: float
+
+
+def find_duplicates(facts: FilmFacts) -> tuple[Pair, ...]:
+    """Pairs of films that are copies of each other: equal files ("exact") and near-identical pictures ("near"), in index order.
+
+    Of k equal files the first is paired with each of the others, and only the first is compared with other pictures.
+    Near: the correlation of the two 64x64 thumbnails, each less its own blurred self (Gaussian, 2 pixels), is over 0.82.
+
+    Measured on 5,232 children's films (13.7 million pairs): plain correlation of 32x32 thumbnails over 0.97 finds 11 false pairs of
+    different children; this measure is over 0.9999 on all 28 known pairs and at most 0.74 on every other pair. Copies of 770 films of five
+    sources at JPEG quality 30, half or 224-pixel size, 20 % brighter or darker, gamma 0.7 or 1.4, noise of 5 grey levels: at least 0.87.
+    Not found: copies that were turned, mirrored, shifted by more than 1 % or cropped.
+    """
+    if facts not in _found:
+        _found[facts] = _search(facts)
+    return _found[facts]
+
+
+def perceptual_hash(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """256 bits, uint8 [32], that stay nearly the same when a film (uint8 [H, W]) is re-encoded, resized or squashed.
+
+    The signs of 256 coefficients, in zigzag order from the 10th, of the discrete cosine transform of the 64x64 thumbnail (after Zauner,
+    "Implementation and benchmarking of perceptual image hash functions", 2010, with the coefficients that all chest films share left out).
+
+    Measured, in bits of 256 that differ. 120 films of 700-2,000 pixels against their squashed 224-pixel copies: at most 11, mean 4.
+    JPEG quality 30, half size, 96x96, noise of 5 grey levels: at most 22; 20 % brighter, gamma 0.7 or 1.4: at most 30 (770 films of five
+    sources).
+    Different films: at least 37 among 5,232 of children, at least 56 between those and 1,953 films of four other sources.
+    """
+    bits: NDArray[np.uint8] = hash_thumbnails(shrink(pixels)[None])[0]
+    return bits
+
+
+def match_seen(facts: FilmFacts, seen: NDArray[np.uint8]) -> tuple[str, ...]:
+    """Names of the films whose perceptual hash differs in at most 30 of 256 bits from one in `seen` (uint8 [m, 32]), in index order.
+
+    See `perceptual_hash` for the distances measured between copies and between different films.
+    """
+    films, known = _words(facts.phash), _words(np.asarray(seen, dtype=np.uint8).reshape(-1, HASH_BYTES))
+    if not len(known):
+        return ()
+    hits: list[str] = []
+    for start in range(0, len(films), _BLOCK):
+        nearest = np.full(len(films[start : start + _BLOCK]), 8 * HASH_BYTES, dtype=np.int64)
+        for other in range(0, len(known), _BLOCK):
+            differ = films[start : start + _BLOCK, None] ^ known[None, other : other + _BLOCK]
+            nearest = np.minimum(nearest, np.bitwise_count(differ).sum(axis=2, dtype=np.int64).min(axis=1))
+        hits += [facts.names[start + row] for row in np.flatnonzero(nearest <= SEEN_DISTANCE)]
+    return tuple(hits)
+
+
+def shrink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The 64x64 thumbnail, uint8, of a film, uint8 [H, W]: each value the mean of the pixels under it."""
+    from PIL import Image
+
+    side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize(side, Image.Resampling.BOX), dtype=np.uint8)
+
+
+def hash_thumbnails(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`perceptual_hash` of films by their thumbnails: uint8 [n, 64, 64] to uint8 [n, 32]."""
+    rows, columns = _zigzag()
+    basis = _cosines(int(max(rows.max(), columns.max())) + 1)
+    bits = np.empty((len(thumbnails), 8 * HASH_BYTES), dtype=bool)
+    for start in range(0, len(thumbnails), _BLOCK):
+        part = thumbnails[start : start + _BLOCK].astype(np.float64)
+        # A blank film has no sign but rounding error; over a hundredth of a grey level it has one.
+        bits[start : start + _BLOCK] = (basis @ part @ basis.T)[:, rows, columns] > 0.01
+    return np.packbits(bits, axis=1)
+
+
+def fine_patterns(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What `find_duplicates` correlates: uint8 [n, 64, 64] to float32 [n, 4096], each of length 1 (0 for a blank film)."""
+    blur = _blur_matrix()
+    patterns = np.empty((len(thumbnails), THUMBNAIL_SIDE**2), dtype=np.float32)
+    for start in range(0, len(thumbnails), _BLOCK):
+        part = thumbnails[start : start + _BLOCK].astype(np.float32)
+        fine = (part - blur @ part @ blur.T).reshape(len(part), -1)
+        fine -= fine.mean(axis=1, keepdims=True)
+        length = np.linalg.norm(fine, axis=1, keepdims=True)
+        fine[(length < _FLATTEST * THUMBNAIL_SIDE)[:, 0]] = 0
+        patterns[start : start + _BLOCK] = fine / np.maximum(length, 1e-6)
+    return patterns
+
+
+def _search(facts: FilmFacts) -> tuple[Pair, ...]:
+    first: dict[str, int] = {}
+    pairs: list[tuple[int, int, Pair]] = []
+    for row, digest in enumerate(facts.sha256):
+        origin = first.setdefault(digest, row)
+        if origin != row:
+            pairs.append((origin, row, Pair(facts.names[origin], facts.names[row], "exact", 1.0)))
+    rows = np.array(sorted(first.values()), dtype=np.int64)
+    for i, j, correlation in _near(facts.thumbnails[rows]):
+        a, b = int(rows[i]), int(rows[j])
+        pairs.append((a, b, Pair(facts.names[a], facts.names[b], "near", round(correlation, 4))))
+    return tuple(pair for _, _, pair in sorted(pairs, key=lambda item: item[:2]))
+
+
+def _near(thumbnails: NDArray[np.uint8]) -> list[tuple[int, int, float]]:
+    patterns = fine_patterns(thumbnails)
+    found = []
+    for start in range(0, len(patterns), _BLOCK):
+        block = patterns[start : start + _BLOCK] @ patterns[start:].T
+        for i, j in np.argwhere(block > NEAR_CORRELATION):
+            if i < j:
+                found.append((start + int(i), start + int(j), min(float(block[i, j]), 1.0)))
+    return found
+
+
+def _words(hashes: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    return np.ascontiguousarray(hashes).view(np.uint64)
+
+
+@lru_cache(maxsize=1)
+def _zigzag() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    order = sorted(((u, v) for u in range(THUMBNAIL_SIDE) for v in range(THUMBNAIL_SIDE)), key=lambda place: (sum(place), place[0]))
+    chosen = np.array(order[_SKIPPED : _SKIPPED + 8 * HASH_BYTES], dtype=np.int64)
+    return chosen[:, 0], chosen[:, 1]
+
+
+@lru_cache(maxsize=2)
+def _cosines(count: int) -> NDArray[np.float64]:
+    """The first `count` basis vectors of the orthonormal DCT-II of length 64: float64 [count, 64]."""
+    places = np.arange(THUMBNAIL_SIDE) + 0.5
+    basis: NDArray[np.float64] = np.cos(np.pi * np.arange(count)[:, None] * places / THUMBNAIL_SIDE) * np.sqrt(2 / THUMBNAIL_SIDE)
+    basis[0] /= np.sqrt(2)
+    return basis
+
+
+@lru_cache(maxsize=1)
+def _blur_matrix() -> NDArray[np.float32]:
+    """Gaussian blur along one axis, edge pixels repeated outwards: float32 [64, 64], rows summing to 1."""
+    reach = int(4 * _BLUR + 0.5)
+    offsets = np.arange(-reach, reach + 1)
+    kernel = np.exp(-0.5 * (offsets / _BLUR) ** 2)
+    matrix = np.zeros((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    for row in range(THUMBNAIL_SIDE):
+        np.add.at(matrix[row], np.clip(row + offsets, 0, THUMBNAIL_SIDE - 1), kernel / kernel.sum())
+    return matrix.astype(np.float32)
