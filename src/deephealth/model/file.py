@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,11 @@ from deephealth.errors import FilmError, ModelFileError
 from deephealth.model.record import METADATA_KEY, ModelRecord
 from deephealth.model.wire import OnnxFacts, WireError, inspect
 from deephealth.settings import atomic
+
+if TYPE_CHECKING:
+    from deephealth.features.backbones import Backbone
+    from deephealth.model.heads import Head
+    from deephealth.model.novelty import NoveltyModel
 
 LARGEST_FILE = 512 * 2**20  # bytes
 LARGEST_RECORD = 64 * 2**20  # characters
@@ -42,17 +47,20 @@ class Outputs:
 class Model:
     """A model file, read and checked. The network itself is built when it is first run.
 
-    record: what the file says of itself; data: the file's bytes. Sessions may be run from several threads at once.
+    record: what the file says of itself; data: the file's bytes. threads: ONNX Runtime's threads inside one operator; spinning: they wait
+    busily, which answers sooner, and a service turns it off. One model may be run from several threads at once.
     """
 
-    def __init__(self, data: bytes, record: ModelRecord) -> None:
+    def __init__(self, data: bytes, record: ModelRecord, *, threads: int = 1, spinning: bool = True) -> None:
         self.data = data
         self.record = record
-        self._sessions: dict[tuple[int, bool], Any] = {}
+        self.threads = threads
+        self.spinning = spinning
+        self._sessions: dict[int, Any] = {}
         self._lock = threading.Lock()
 
     @classmethod
-    def load(cls, source: str | Path | bytes, *, largest: int = LARGEST_FILE) -> Model:
+    def load(cls, source: str | Path | bytes, *, threads: int = 1, spinning: bool = True, largest: int = LARGEST_FILE) -> Self:
         """Read a model file of at most `largest` bytes from a path or from its bytes.
 
         ModelFileError in one sentence when it is absent, too large, not ONNX, without a Deep Health record, with weights in other files, of
@@ -62,12 +70,14 @@ class Model:
         try:
             facts = inspect(data)
         except WireError as error:
-            raise ModelFileError(f"{name} is not an ONNX file ({error}); give the path of a Deep Health model file, model.onnx.") from error
+            raise ModelFileError(
+                f"{name} is not a usable ONNX file ({error}); give the path of a Deep Health model file, model.onnx."
+            ) from error
         if facts.external:
             raise ModelFileError(f"{name} keeps weights in other files, which is refused; save it as one file.")
         record = _record(facts, name)
         _check_outputs(facts, record, name)
-        return cls(data, record)
+        return cls(data, record, threads=threads, spinning=spinning)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -79,18 +89,18 @@ class Model:
         """SHA-256 of the file, hexadecimal: the model's identity in every answer."""
         return hashlib.sha256(self.data).hexdigest()
 
-    def session(self, threads: int = 1, *, spinning: bool = True) -> Any:
-        """The ONNX Runtime session with `threads` threads inside an operator; built once for each setting.
+    def session(self, threads: int | None = None) -> Any:
+        """The ONNX Runtime session with `threads` threads inside an operator (default: the model's), built once for each number.
 
-        spinning: idle threads wait busily, which answers sooner; a service turns it off. ModelFileError when the graph cannot be built.
+        ModelFileError when the graph cannot be built.
         """
+        count = threads or self.threads
         with self._lock:
-            key = (threads, spinning)
-            if key not in self._sessions:
-                self._sessions[key] = _build(self.data, threads, spinning)
-            return self._sessions[key]
+            if count not in self._sessions:
+                self._sessions[count] = _build(self.data, count, self.spinning)
+            return self._sessions[count]
 
-    def run(self, pixels: NDArray[np.uint8], *, threads: int = 1, spinning: bool = True) -> Outputs:
+    def run(self, pixels: NDArray[np.uint8], *, threads: int | None = None) -> Outputs:
         """Answer to one film: uint8 [H, W] of any size, or [H, W, 3] for a model of three channels.
 
         FilmError for pixels of another type or shape; ModelFileError when the graph fails.
@@ -99,7 +109,7 @@ class Model:
         if pixels.dtype != np.uint8 or pixels.ndim != wanted or not pixels.size or (wanted == 3 and pixels.shape[2] != 3):
             shape = "[H, W]" if wanted == 2 else "[H, W, 3]"
             raise FilmError(f"The film's pixels are {pixels.dtype} {list(pixels.shape)}, expected uint8 {shape}; read it with read_film.")
-        session = self.session(threads, spinning=spinning)
+        session = self.session(threads)
         try:
             answer = session.run(OUTPUTS, {"image": np.ascontiguousarray(pixels)})
         except Exception as error:  # ONNX Runtime's errors have no common base below Exception
@@ -108,6 +118,13 @@ class Model:
             ) from error
         probabilities, logits, features, heatmap, novelty = answer
         return Outputs(probabilities, logits, features, heatmap, float(novelty))
+
+
+def compose(backbone: Backbone, head: Head, *, temperature: float, novelty: NoveltyModel, record: ModelRecord) -> bytes:
+    """The bytes of a new model file: `graph.compose`, here so that whoever only loads a model never imports onnx."""
+    from deephealth.model import graph
+
+    return graph.compose(backbone, head, temperature=temperature, novelty=novelty, record=record)
 
 
 def save_model(data: bytes, path: str | Path) -> None:
@@ -155,7 +172,7 @@ def _record(facts: OnnxFacts, name: str) -> ModelRecord:
         raise ModelFileError(
             f"{name} has a record of {len(text) >> 20} MB, more than the limit of {LARGEST_RECORD >> 20} MB; write it anew."
         )
-    return ModelRecord.from_json(text)
+    return ModelRecord.from_text(text)
 
 
 def _check_outputs(facts: OnnxFacts, record: ModelRecord, name: str) -> None:

@@ -197,7 +197,7 @@ def _check_graph(model: Any) -> None:
 
 def _serialise(model: Any, record: ModelRecord) -> bytes:
     del model.metadata_props[:]
-    model.metadata_props.add(key=METADATA_KEY, value=record.to_json())
+    model.metadata_props.add(key=METADATA_KEY, value=record.to_text())
     model.producer_name, model.producer_version = "deephealth", record.created_with
     model.doc_string = "For research, education and model evaluation. Not a medical device. The record is in the metadata, key deephealth."
     return bytes(model.SerializeToString(deterministic=True))

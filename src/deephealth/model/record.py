@@ -34,9 +34,9 @@ _SHA256: dict[str, Any] = {"pattern": "^([0-9a-f]{64})?$", "said": "a SHA-256 in
 class Estimate:
     """A measured value with its 95 % interval and what it was measured on."""
 
-    value: float = spec("the measured value")
-    low: float = spec("lower end of the 95 % interval")
-    high: float = spec("upper end of the 95 % interval")
+    value: float | None = spec("the measured value; null where it is undefined")
+    low: float | None = spec("lower end of the 95 % interval")
+    high: float | None = spec("upper end of the 95 % interval")
     n_films: int = spec("films it was measured on", minimum=0)
     n_patients: int = spec("patients those films are of", default=0, minimum=0)
 
@@ -164,19 +164,27 @@ class ModelRecord:
     def __post_init__(self) -> None:
         _check_agreement(self)
 
-    def to_json(self) -> str:
-        """Compact JSON. ModelFileError when a value could not be read back."""
+    def to_json(self) -> dict[str, Any]:
+        """The record as a JSON object."""
+        return dict(typed.encode(self))
+
+    def to_text(self) -> str:
+        """The record as compact JSON text, as it stands in the file. ModelFileError when a value could not be read back."""
         text = typed.dumps(self)
         typed.decode(ModelRecord, typed.loads(text))
         return text
 
     @classmethod
-    def from_json(cls, text: str) -> ModelRecord:
-        """Read and check a record of this or an older version. ModelFileError says what is wrong, or which version to install."""
-        data = typed.loads(text)
+    def from_json(cls, data: Any) -> ModelRecord:
+        """Check a JSON object of this or an older version. ModelFileError says what is wrong, or which version to install."""
         if not isinstance(data, dict):
             raise wrong("", data, "an object")
         return typed.decode(cls, upgrade(data))
+
+    @classmethod
+    def from_text(cls, text: str) -> ModelRecord:
+        """Read and check a record from the text that stands in a file."""
+        return cls.from_json(typed.loads(text))
 
     @property
     def seen_hashes(self) -> NDArray[np.uint8]:

@@ -7,6 +7,7 @@ keys, no missing ones, no number out of range, no NaN.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import json
 import math
@@ -40,7 +41,8 @@ def decode(cls: type[T], data: Any, where: str = "") -> T:
         raise wrong(where, data, "an object")
     known = {item.name: item for item in dataclasses.fields(typing.cast(Any, cls))}
     if unknown := sorted(set(data) - set(known)):
-        raise wrong(_join(where, unknown[0]), "a field of that name", f"only {', '.join(known)}")
+        nearest = difflib.get_close_matches(unknown[0], known, n=1, cutoff=0)[0]
+        raise wrong(_join(where, unknown[0]), "a field of that name", f"only the schema's, of which the nearest is {nearest}")
     hints = _hints(typing.cast(type, cls))
     values = {}
     for name, item in known.items():
@@ -108,36 +110,35 @@ def _join(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
 
 
-def _is_free(kind: Any) -> bool:
-    return kind is Any
-
-
 def _decode(kind: Any, data: Any, where: str, limits: Mapping[str, Any]) -> Any:
-    origin = get_origin(kind)
-    if _is_free(kind):
+    if kind is Any:
         return _free(data, where, 0)
     if dataclasses.is_dataclass(kind):
         return decode(typing.cast(type, kind), data, where)
-    if origin is tuple:
-        return _decode_items(get_args(kind)[0], data, where, limits)
-    if origin in (Mapping, dict):
-        if not isinstance(data, dict):
-            raise wrong(where, data, "an object")
-        held = get_args(kind)[1]
-        return {key: _decode(held, item, f"{where}.{key}", limits) for key, item in data.items()}
-    if origin is typing.Literal:
-        if data not in get_args(kind) or isinstance(data, bool):
-            raise wrong(where, data, f"one of {', '.join(map(str, get_args(kind)))}")
-        return data
-    return _scalar(kind, data, where, limits)
+    if get_origin(kind) is types.UnionType:
+        return None if data is None else _decode(_without_none(kind), data, where, limits)
+    reader = {tuple: _decode_items, Mapping: _decode_mapping, typing.Literal: _decode_literal}.get(get_origin(kind), _scalar)
+    return reader(kind, data, where, limits)
+
+
+def _decode_mapping(kind: Any, data: Any, where: str, limits: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise wrong(where, data, "an object")
+    return {key: _decode(get_args(kind)[1], item, _join(where, key), limits) for key, item in data.items()}
+
+
+def _decode_literal(kind: Any, data: Any, where: str, limits: Mapping[str, Any]) -> Any:
+    if isinstance(data, bool | list | dict) or data not in get_args(kind):
+        raise wrong(where, data, f"one of {', '.join(map(str, get_args(kind)))}")
+    return data
 
 
 def _decode_items(kind: Any, data: Any, where: str, limits: Mapping[str, Any]) -> tuple[Any, ...]:
     fewest, most = limits.get("minItems", 0), limits.get("maxItems", math.inf)
     if not isinstance(data, list) or not fewest <= len(data) <= most:
-        raise wrong(where, data, f"a list of {fewest} or more")
+        raise wrong(where, data, f"a list of {fewest} or more" if fewest else "a list")
     inner = _inner(limits)
-    return tuple(_decode(kind, item, f"{where}[{place}]", inner) for place, item in enumerate(data))
+    return tuple(_decode(get_args(kind)[0], item, f"{where}[{place}]", inner) for place, item in enumerate(data))
 
 
 def _scalar(kind: Any, data: Any, where: str, limits: Mapping[str, Any]) -> Any:
@@ -179,20 +180,31 @@ def _free(data: Any, where: str, depth: int) -> Any:
 
 
 def _schema(kind: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
-    origin = get_origin(kind)
-    if _is_free(kind):
+    if kind is Any:
         return {}
     if dataclasses.is_dataclass(kind):
         return schema(typing.cast(type, kind))
+    if get_origin(kind) is types.UnionType:
+        held = _schema(_without_none(kind), limits)
+        return {**held, "type": [held["type"], "null"]}
+    return _schema_of(get_origin(kind) or kind, get_args(kind), limits)
+
+
+def _schema_of(origin: Any, parts: tuple[Any, ...], limits: Mapping[str, Any]) -> dict[str, Any]:
     if origin is tuple:
         own = {word: limits[word] for word in ("minItems", "maxItems") if word in limits}
-        return {"type": "array", "items": _schema(get_args(kind)[0], _inner(limits)), **own}
-    if origin in (Mapping, dict):
-        return {"type": "object", "additionalProperties": _schema(get_args(kind)[1], limits)}
+        return {"type": "array", "items": _schema(parts[0], _inner(limits)), **own}
+    if origin is Mapping:
+        return {"type": "object", "additionalProperties": _schema(parts[1], limits)}
     if origin is typing.Literal:
-        return {"enum": list(get_args(kind))}
+        return {"enum": list(parts)}
     names = {str: "string", bool: "boolean", int: "integer", float: "number"}
-    return {"type": names[kind], **{word: limit for word, limit in limits.items() if word != "said"}}
+    return {"type": names[origin], **{word: limit for word, limit in limits.items() if word != "said"}}
+
+
+def _without_none(kind: Any) -> Any:
+    (held,) = [part for part in get_args(kind) if part is not types.NoneType]
+    return held
 
 
 def _inner(limits: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MOST_FIELDS = 2_000_000  # a hostile file of nothing but tiny fields is refused, not walked for minutes
-_DEEPEST = 16  # graphs within graphs
+_STANDARD = (b"", b"ai.onnx")
 
 # onnx.proto3
 _MODEL_IR, _MODEL_GRAPH, _MODEL_OPSET, _MODEL_METADATA, _MODEL_TRAINING, _MODEL_FUNCTION = 1, 7, 8, 14, 20, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_SPARSE = 1, 5, 11, 12, 15
-_FUNCTION_NODE = 7
-_NODE_ATTRIBUTE = 5
+_NODE_ATTRIBUTE, _NODE_DOMAIN = 5, 7
 _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
 _TENSOR_EXTERNAL, _TENSOR_LOCATION = 13, 14
 
@@ -61,15 +60,15 @@ class _Walk:
                 continue
             elif number == _MODEL_GRAPH:
                 self.facts.graphs += 1
-                self.graph(value, 0)
+                self.graph(value)
             elif number == _MODEL_OPSET:
                 self.opset(value)
             elif number == _MODEL_METADATA:
                 self.facts.metadata[self.text(value, 1)] = self.text(value, 2)
             elif number == _MODEL_FUNCTION:
-                self.nodes(value, _FUNCTION_NODE, 0)
+                raise WireError("it defines functions of its own, which is refused")
             elif number == _MODEL_TRAINING:
-                raise WireError("it carries training graphs")
+                raise WireError("it carries training graphs, which is refused")
         if self.facts.graphs != 1 or not self.facts.ir_version:
             raise WireError("it holds no graph")
         return self.facts
@@ -114,32 +113,31 @@ class _Walk:
         if domain in ("", "ai.onnx"):
             self.facts.opset = version
 
-    def graph(self, data: memoryview, depth: int) -> None:
-        if depth > _DEEPEST:
-            raise WireError("its graphs are nested too deep")
+    def graph(self, data: memoryview) -> None:
         for number, value in self.fields(data):
             if isinstance(value, int):
                 continue
             if number == _GRAPH_NODE:
-                self.node(value, depth)
+                self.node(value)
             elif number == _GRAPH_INITIALIZER:
                 self.tensor(value)
             elif number == _GRAPH_SPARSE:
                 self.sparse(value)
-            elif number in (_GRAPH_INPUT, _GRAPH_OUTPUT) and depth == 0:
+            elif number in (_GRAPH_INPUT, _GRAPH_OUTPUT):
                 named = self.facts.inputs if number == _GRAPH_INPUT else self.facts.outputs
                 named[self.text(value, 1)] = self.shape(value)
 
-    def nodes(self, data: memoryview, number: int, depth: int) -> None:
-        for _, value in self.parts(data, number):
-            self.node(value, depth)
-
-    def node(self, data: memoryview, depth: int) -> None:
-        for _, attribute in self.parts(data, _NODE_ATTRIBUTE):
+    def node(self, data: memoryview) -> None:
+        for field_number, attribute in self.parts(data, _NODE_ATTRIBUTE, _NODE_DOMAIN):
+            if field_number == _NODE_DOMAIN:
+                if bytes(attribute) not in _STANDARD:
+                    raise WireError("it uses operators outside the ONNX standard, which is refused")
+                continue
             for number, value in self.parts(attribute, *_ATTRIBUTE_TENSORS, *_ATTRIBUTE_GRAPHS, *_ATTRIBUTE_SPARSE):
                 if number in _ATTRIBUTE_GRAPHS:
-                    self.graph(value, depth + 1)
-                elif number in _ATTRIBUTE_TENSORS:
+                    # A loop may never end and a branch hides a second graph; no network of ours needs either.
+                    raise WireError("it holds loops or branches, which is refused")
+                if number in _ATTRIBUTE_TENSORS:
                     self.tensor(value)
                 else:
                     self.sparse(value)
