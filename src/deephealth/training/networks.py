@@ -1,0 +1,121 @@
+"""Networks that are trained here: a small residual network of plain 3x3 convolutions, and whatever `build_network` finds by name.
+
+Dense convolutions, because on ordinary processors they are faster than depthwise ones in training and in use.
+Residual blocks after He et al., "Deep residual learning for image recognition", 2016.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from deephealth.errors import UsageError
+from deephealth.features import keras_backbones
+from deephealth.features.graph import STANDARDISE_EPSILON
+
+if TYPE_CHECKING:
+    from deephealth.training.recipe import FineTuneSettings
+
+KERAS_PREFIX = "keras:"
+
+
+def _convolution(inputs: int, outputs: int, *, side: int = 3, stride: int = 1) -> nn.Sequential:
+    convolution = nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut: [N, inputs, H, W] -> [N, outputs, H / stride, W / stride], values >= 0."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first = _convolution(inputs, outputs, stride=stride)
+        self.second = _convolution(outputs, outputs)
+        same = inputs == outputs and stride == 1
+        self.shortcut: nn.Module = nn.Identity() if same else _convolution(inputs, outputs, side=1, stride=stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add what the two convolutions find to the shortcut."""
+        return functional.relu(self.second(functional.relu(self.first(x))) + self.shortcut(x))
+
+
+class SmallResNet(nn.Module):
+    """Grey film [N, 1, S, S] -> feature map [N, 6 * width, S / 16, S / 16].
+
+    A strided first convolution and four stages of `width` x (1, 2, 4, 6) channels with 1, 2, 2, 1 blocks; the last stage keeps the
+    side, so that the class map stays fine (10 x 10 at 160 px). 1.25 million values at width 32.
+    """
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        stages = ((width, 1, 2), (2 * width, 2, 2), (4 * width, 2, 2), (6 * width, 1, 1))
+        self.stem = _convolution(1, width, stride=2)
+        blocks: list[nn.Module] = []
+        channels = width
+        for outputs, count, stride in stages:
+            for k in range(count):
+                blocks.append(ResidualBlock(channels, outputs, stride if k == 0 else 1))
+                channels = outputs
+        self.blocks = nn.Sequential(*blocks)
+        self.dim = channels
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The feature map of normalised films."""
+        features: Tensor = self.blocks(functional.relu(self.stem(x)))
+        return features
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Grey levels 0-255 -> network input: standardised film by film (mean 0, standard deviation 1), or (x - mean) * scale."""
+
+    standardise: bool
+    mean: float = 127.5
+    scale: float = 1 / 127.5
+
+    def __call__(self, grey: Tensor) -> Tensor:
+        """Normalise films [N, 1, S, S] of float32 in [0, 255]; the same arithmetic as the model file's graph."""
+        if not self.standardise:
+            return (grey - self.mean) * self.scale
+        centred = grey - grey.mean((1, 2, 3), keepdim=True)
+        return centred / (centred.square().mean((1, 2, 3), keepdim=True) + STANDARDISE_EPSILON).sqrt()
+
+
+class Classifier(nn.Module):
+    """A network and its linear head: [N, 1, S, S] normalised -> logits [N, classes]; the features are the map's spatial mean."""
+
+    def __init__(self, network: nn.Module, dim: int, classes: int) -> None:
+        super().__init__()
+        self.network = network
+        self.head = nn.Linear(dim, classes)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits [N, classes]."""
+        logits: Tensor = self.head(self.network(x).mean((2, 3)))
+        return logits
+
+
+def build_network(settings: FineTuneSettings) -> tuple[nn.Module, Normalisation]:
+    """The network that `settings` name, with fresh or given weights, and the normalisation it wants.
+
+    Raises UsageError for an unknown architecture, ModelFileError for weights that are absent or do not fit.
+    """
+    name = settings.architecture
+    if name == "small-resnet":
+        network: nn.Module = SmallResNet(settings.channels_width)
+        if settings.start != "scratch":
+            load_start(network, settings.start)
+        return network, Normalisation(settings.standardise)
+    if name.startswith(KERAS_PREFIX):
+        network = keras_backbones.build(name.removeprefix(KERAS_PREFIX), settings.size, settings.start, standardised=settings.standardise)
+        return network, Normalisation(settings.standardise)
+    known = ", ".join(["small-resnet", *(KERAS_PREFIX + name for name in keras_backbones.FAMILIES)])
+    raise UsageError(f"The architecture {name!r} is unknown, expected one of {known}; correct fine_tune.architecture.")
