@@ -3,7 +3,8 @@
 A plain percentile interval says [1, 1] when nothing went wrong, and is too short when only a few patients did. Proportions with fewer
 than `FEW` patients on either side therefore take Wilson's score interval at the effective number of patients (the bootstrap's own variance
 says how many independent ones the set is worth); at 0 or 1 exactly, Clopper and Pearson's over patients. An AUC with fewer
-than `FEW_FOR_AUC` patients on a side takes Newcombe's score interval, scaled to the bootstrap's variance in the same way.
+than `FEW_FOR_AUC` patients on a side, or too near 0 or 1 for its patients, takes Newcombe's score interval, scaled to the bootstrap's
+variance in the same way.
 """
 
 from __future__ import annotations
@@ -105,6 +106,24 @@ class PatientBootstrap:
             found.append(np.divide(wins, pairs, out=np.full(len(block), np.nan), where=pairs > 0))
         return np.concatenate(found)
 
+    def average_precisions(self, scores: ArrayLike, positive: ArrayLike) -> Floats:
+        """Average precision in every draw, [draws]."""
+        value, truth = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
+        order = np.argsort(-value, kind="stable")
+        falling, hit = -value[order], truth[order]
+        at_or_above = np.searchsorted(falling, falling[hit], "right") - 1
+        patient = self.patient_of[order]
+        found = []
+        for block in self.blocks():
+            weight = block[:, patient].astype(np.float64)
+            answered = np.cumsum(weight, axis=1)[:, at_or_above]
+            right = np.cumsum(weight * hit, axis=1)[:, at_or_above]
+            precision = np.divide(right, answered, out=np.zeros_like(right), where=answered > 0)
+            total = weight[:, hit].sum(1)
+            area = np.einsum("ij,ij->i", weight[:, hit], precision)
+            found.append(np.divide(area, total, out=np.full(len(block), np.nan), where=total > 0))
+        return np.concatenate(found)
+
     def patients_with(self, films: ArrayLike) -> int:
         """Number of different patients among the films marked, bool [n]."""
         return len(np.unique(self.patient_of[np.asarray(films, dtype=bool)]))
@@ -130,8 +149,15 @@ class PatientBootstrap:
         drawn = np.divide(totals[:, 0], totals[:, 1], out=np.full(self.draws, np.nan), where=totals[:, 1] > 0)
         if min(self.patients_with(success), self.patients_with(failure)) >= FEW:
             return _interval(value, *percentiles(drawn), n_films, n_patients)
-        worth = value * (1 - value) / max(float(np.nanvar(drawn)), 1e-12)
-        return _interval(value, *wilson(value, min(worth, float(n_films))), n_films, n_patients)
+        return _interval(value, *effective_wilson(value, drawn, n_films), n_films, n_patients)
+
+    def mean(self, values: ArrayLike) -> Interval:
+        """Mean of one number a film, [n], with its percentile interval."""
+        numbers = np.asarray(values, dtype=np.float64)
+        if not self.n_films:
+            return _interval(math.nan, math.nan, math.nan, 0, 0)
+        totals = self.sums(np.stack([numbers, np.ones_like(numbers)], axis=1))
+        return self.percentile(float(numbers.mean()), totals[:, 0] / totals[:, 1])
 
     def auc(self, scores: ArrayLike, positive: ArrayLike) -> Interval:
         """Area under the ROC curve of scores [n] for the films marked positive, bool [n]."""
@@ -143,13 +169,19 @@ class PatientBootstrap:
             return _interval(value, math.nan, math.nan, self.n_films, self.n_patients)
         sides = (self.patients_with(truth), self.patients_with(~truth))
         drawn = self.aucs(scores, truth)
-        if min(sides) >= FEW_FOR_AUC and 0 < value < 1:
+        if not self.auc_is_small(value, truth):
             return self.percentile(value, drawn)
         worst = min(1.0, hanley_mcneil(0.9, int(truth.sum()), int((~truth).sum())) / hanley_mcneil(0.9, *sides))
         expected = hanley_mcneil(value, *sides)
         # A perfect score has no spread of its own to go by: then patients are the units.
         inflation = max(float(np.nanvar(drawn)) / expected, worst) if expected > 0 else 1.0
         return _interval(value, *newcombe_auc(value, *sides, inflation), self.n_films, self.n_patients)
+
+    def auc_is_small(self, value: float, positive: ArrayLike) -> bool:
+        """Whether the patients are too few for the percentile interval of an AUC of `value`."""
+        truth = np.asarray(positive, dtype=bool)
+        fewest = min(self.patients_with(truth), self.patients_with(~truth))
+        return fewest < FEW_FOR_AUC or fewest * min(value, 1 - value) < FEW / 2
 
 
 def patient_bootstrap(statistic: Callable[[Ints], float], patients: Sequence[str], *, draws: int = DRAWS, seed: int = 0) -> Interval:
@@ -178,6 +210,12 @@ def wilson(share: float, n: float) -> tuple[float, float]:
     centre = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def effective_wilson(share: float, drawn: Floats, n_films: int) -> tuple[float, float]:
+    """Wilson's interval at the number of independent cases that would give the variance of the draws, at most `n_films`."""
+    worth = share * (1 - share) / max(float(np.nanvar(drawn)), 1e-12)
+    return wilson(share, min(worth, float(n_films)))
 
 
 def clopper_pearson_edge(share: float, n: int) -> tuple[float, float]:

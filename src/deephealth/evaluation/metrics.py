@@ -92,7 +92,7 @@ def auc(scores: ArrayLike, positive: ArrayLike) -> float:
     if not high.size or not low.size:
         return float("nan")
     below = int(np.searchsorted(low, high, "left").sum()) + int(np.searchsorted(low, high, "right").sum())
-    return below / (2.0 * high.size * low.size)
+    return float(below / (2.0 * high.size * low.size))
 
 
 def class_aucs(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
