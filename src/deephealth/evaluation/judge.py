@@ -1,0 +1,109 @@
+"""Put a model before films: the same answers a user would get, scored."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deephealth.datasets.index import Film
+from deephealth.errors import DatasetError
+from deephealth.evaluation.evaluate import score_predictions
+from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
+from deephealth.images.archive import FilmFile
+from deephealth.images.read import read_film
+from deephealth.inference.heatmap import overlay
+from deephealth.inference.predictor import Prediction, Predictor
+from deephealth.model.file import Model
+from deephealth.settings.progress import Listener, Progress, silent
+
+_STAGE = "evaluate"
+_PICTURE_SIDE = 320
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A model's answers to films (those it could read) and their scores."""
+
+    films: tuple[Film, ...]
+    predictions: tuple[Prediction, ...]
+    evaluation: Evaluation
+
+
+def judge(
+    model: Model,
+    films: Sequence[Film],
+    *,
+    context: EvaluationContext,
+    prevalence: float | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    progress: Listener = silent,
+) -> Judged:
+    """Ask `model` for every film and score its answers. Films that cannot be read join `context.problems`; DatasetError when none is left."""
+    files = [FilmFile(name=film.name, path=film.path) for film in films]
+    answers = list(_counted(Predictor(model, threads=threads).predict_many(files), len(files), progress))
+    pairs = [(film, answer) for film, answer in zip(films, answers, strict=True) if not answer.error]
+    if not pairs:
+        raise DatasetError(f"None of the {len(films)} films could be scored, expected at least one that can be read and is not left out.")
+    unread = tuple(Problem(answer.name, answer.reason) for answer in answers if answer.error)
+    read, given = tuple(film for film, _ in pairs), tuple(answer for _, answer in pairs)
+    number = {label: k for k, label in enumerate(model.labels)}
+    evaluation = score_predictions(
+        np.array([[answer.probabilities[label] for label in model.labels] for answer in given]),
+        np.array([number.get(film.label, -1) for film in read]),
+        [film.patient for film in read],
+        model.labels,
+        logits=np.array([answer.logits for answer in given]),
+        novelty=np.array([answer.novelty for answer in given]),
+        refused=np.array([answer.refused for answer in given]),
+        names=[film.name for film in read],
+        operating_points=model.record.operating_points,
+        prevalence=prevalence,
+        seed=seed,
+        context=_with_problems(context, unread),
+    )
+    return Judged(read, given, evaluation)
+
+
+def pictures(judged: Judged) -> list[tuple[str, bytes, bytes]]:
+    """(name, film as PNG, film with the evidence for its answer drawn over it as PNG) of the most confident errors, for the report."""
+    found = []
+    by_name = {film.name: (film, answer) for film, answer in zip(judged.films, judged.predictions, strict=True)}
+    for case in judged.evaluation.errors:
+        film, answer = by_name[case.name]
+        pixels = _small(read_film(film.path).pixels)
+        assert answer.heatmap is not None
+        evidence = overlay(pixels, answer.heatmap[list(answer.probabilities).index(answer.label)])
+        found.append((case.name, _png(pixels), _png(evidence)))
+    return found
+
+
+def _counted(answers: Iterator[Prediction], total: int, progress: Listener) -> Iterator[Prediction]:
+    for done, answer in enumerate(answers, start=1):
+        progress(Progress(_STAGE, done, total))
+        yield answer
+
+
+def _with_problems(context: EvaluationContext, more: tuple[Problem, ...]) -> EvaluationContext:
+    return dataclasses.replace(context, problems=(*context.problems, *more))
+
+
+def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    image.thumbnail((_PICTURE_SIDE, _PICTURE_SIDE))
+    return np.asarray(image)
+
+
+def _png(pixels: NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG", optimize=True)
+    return file.getvalue()

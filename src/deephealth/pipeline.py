@@ -1,0 +1,393 @@
+"""The main path, top to bottom: films -> index -> audit -> split -> features -> head -> calibrate -> evaluate -> one model file.
+
+`train` reads as the protocol does; every line is one stage, and each stage lives in the layer it is named after. `audit` and `evaluate` are
+the same stages on their own. The command line only calls these functions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deephealth import __version__
+from deephealth.datasets.duplicates import match_seen
+from deephealth.datasets.facts import FilmFacts, scan_films
+from deephealth.datasets.index import DatasetIndex, Film
+from deephealth.datasets.leakage import LeakageReport, check_leakage
+from deephealth.datasets.sources import open_dataset
+from deephealth.datasets.split import Split, make_split
+from deephealth.errors import DatasetError, LeakageError
+from deephealth.evaluation.audit import Audit, split_counts
+from deephealth.evaluation.calibration import choose_operating_points, fit_temperature, softmax
+from deephealth.evaluation.judge import Judged, judge, pictures
+from deephealth.evaluation.recording import make_record, training_hashes, with_evaluation
+from deephealth.evaluation.report import write_report
+from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
+from deephealth.evaluation.shortcuts import audit_shortcuts
+from deephealth.features.backbones import Backbone, load_backbone
+from deephealth.features.extract import FeatureTable, extract_features
+from deephealth.inference.predictor import Predictor
+from deephealth.model.file import Model, open_model, save_model
+from deephealth.model.graph import compose, with_record
+from deephealth.model.heads import Head
+from deephealth.model.novelty import choose_threshold, fit_novelty
+from deephealth.model.verify import make_goldens
+from deephealth.settings import threads as thread_settings
+from deephealth.training.events import EventListener, JsonLines, Note, RunFinished, RunStarted, StageStarted, ignore, tee
+from deephealth.training.heads import Examples, fit_head
+from deephealth.training.recipe import Recipe
+from deephealth.training.run_folder import RunFolder
+
+
+def train(
+    data: str | Path,
+    out: str | Path,
+    *,
+    layout: str = "auto",
+    recipe: Recipe | None = None,
+    split: str | Path | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    allow_leakage: bool = False,
+    overwrite: bool = False,
+    language: str = "en",
+    with_films: bool = True,
+    listener: EventListener = ignore,
+) -> Run:
+    """Train a classifier on the films of `data`; write model file, report and record into the folder `out`.
+
+    The same films, recipe, seed, machine and thread count give the same model file to the byte. An interrupted run is taken up again.
+    `split` names the file of a frozen split to keep. Raises LeakageError when a film, patient or augmented copy would stand on both sides of
+    the split, or the backbone has learned from the films (`allow_leakage` goes on, and the report says so), DatasetError, UsageError.
+    """
+    recipe = recipe or Recipe()
+    job = _Job(recipe, seed, thread_settings.resolve(threads), listener)
+    index = open_dataset(data, layout=layout)
+    folder = RunFolder(Path(out), job.plan(index, allow_leakage=allow_leakage), overwrite=overwrite)
+    with JsonLines(folder.events) as events:
+        job = dataclasses.replace(job, listener=tee(events, listener))
+        job.listener(RunStarted("train", index.root.name, seed, job.threads))
+        index, facts = _scan(index, job)
+        frozen = _freeze(index, facts, folder, split, job)
+        backbone = None if recipe.fine_tune else _backbone(recipe)
+        found = _audit(index, facts, frozen, backbone, job)
+        notes = _gate(found.leakage, allow_leakage)
+        if backbone is None:
+            backbone, head = _fine_tune(found, facts, folder, job)
+            table = _extract(found, backbone, job)
+        else:
+            table = _extract(found, backbone, job)
+            head = _fit(found, table, job)
+        model = _calibrate(found, facts, backbone, head, table, allow_leakage, job)
+        model, judged = _evaluate_test(model, found, notes, job)
+        save_model(model.data, folder.model)
+        _write(judged, folder.html, folder.json, language, with_films)
+        folder.finish(model_sha256=model.sha256, films=len(index.films), left_out=len(index.problems))
+        job.listener(RunFinished(str(folder.model), str(folder.html)))
+    return Run(folder, model, found, judged.evaluation)
+
+
+def audit(
+    data: str | Path,
+    *,
+    layout: str = "auto",
+    backbone: str | None = None,
+    split: str | Path | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    listener: EventListener = ignore,
+) -> Audit:
+    """Look for leakage across the split of `data` and for shortcuts to its labels, without training a model.
+
+    `split`: a frozen split's file; else the split that `train` would draw. `backbone`: also ask which films it has learned from.
+    """
+    job = _Job(Recipe(), seed, thread_settings.resolve(threads), listener)
+    index, facts = _scan(open_dataset(data, layout=layout), job)
+    frozen = _draw(index, facts, Split.load(split) if split else None, job)
+    return _audit(index, facts, frozen, load_backbone(backbone) if backbone else None, job)
+
+
+def evaluate(
+    model: str | Path | Model,
+    data: str | Path,
+    *,
+    layout: str = "auto",
+    html: str | Path | None = None,
+    json: str | Path | None = None,
+    prevalence: float | None = None,
+    include_seen: bool = False,
+    language: str = "en",
+    with_films: bool = True,
+    seed: int = 0,
+    threads: int | None = None,
+    listener: EventListener = ignore,
+) -> Evaluation:
+    """Judge a model on the films of `data` that it has not learned from, and write the report as `html` and `json` where told.
+
+    Films that the model's backbone or head learned from are recognised by their content and left out; with `include_seen` they are scored
+    too, and the report says so on top. Raises ModelFileError, DatasetError.
+    """
+    model = model if isinstance(model, Model) else open_model(model)
+    job = _Job(Recipe(), seed, thread_settings.resolve(threads), listener)
+    index, facts = _scan(open_dataset(data, layout=layout), job)
+    films, notes = _unseen(model, index, facts, include_seen)
+    context = dataclasses.replace(_context(model, index, job), split_name="all films" if include_seen else "unseen films", notes=notes)
+    job.listener(StageStarted("evaluate", f"{len(films)} films"))
+    judged = judge(model, films, context=context, prevalence=prevalence, seed=seed, threads=job.threads, progress=job.listener)
+    _write(judged, _path(html), _path(json), language, with_films)
+    return judged.evaluation
+
+
+def load_model(model: str | Path = "deephealth-small", *, threads: int = 1) -> Predictor:
+    """A model ready to answer: `load_model().predict("film.dcm")`. By default the one that ships with the package."""
+    return Predictor(open_model(model), threads=threads)
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished training run."""
+
+    folder: RunFolder
+    model: Model
+    audit: Audit
+    evaluation: Evaluation
+
+    def text(self) -> str:
+        """The run for a terminal: verdict, scores with intervals, where things lie."""
+        lines = [self.audit.verdict, "", self.evaluation.text(), "", f"model:  {self.folder.model}", f"report: {self.folder.html}"]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every stage needs to know besides its input."""
+
+    recipe: Recipe
+    seed: int
+    threads: int
+    listener: EventListener
+
+    def plan(self, index: DatasetIndex, *, allow_leakage: bool) -> dict[str, object]:
+        return {
+            "data": index.sha256,
+            "recipe": self.recipe.to_dict(),
+            "seed": self.seed,
+            "threads": self.threads,
+            "allow_leakage": allow_leakage,
+        }
+
+
+def _scan(index: DatasetIndex, job: _Job) -> tuple[DatasetIndex, FilmFacts]:
+    """Look at every film once; those that cannot be read leave the index as problems."""
+    counts = ", ".join(f"{count} {label}" for label, count in index.by_label().items())
+    job.listener(StageStarted("index", f"{len(index.films)} films ({counts})"))
+    facts = scan_films(index, threads=job.threads, progress=job.listener)
+    readable = set(facts.names)
+    films = tuple(film for film in index.films if film.name in readable)
+    if not films:
+        raise DatasetError(f"None of the {len(index.films)} films of {index.root} can be read ({facts.problems[0].reason})")
+    index = dataclasses.replace(index, films=films, problems=(*index.problems, *facts.problems))
+    if index.problems:
+        job.listener(Note(f"{len(index.problems)} films left out; the first: {index.problems[0].name}: {index.problems[0].reason}"))
+    return index, facts
+
+
+def _freeze(index: DatasetIndex, facts: FilmFacts, folder: RunFolder, given: str | Path | None, job: _Job) -> Split:
+    """The split of this run, written before anything learns from it; a resumed run keeps what it has written."""
+    source = folder.split if folder.split.exists() else given
+    split = _draw(index, facts, Split.load(source) if source else None, job)
+    split.save(folder.split)
+    counts = split_counts(index, split)
+    job.listener(StageStarted("split", f"by {split.by}: " + ", ".join(f"{count} {name}" for name, count in counts.items())))
+    for name, count in counts.items():
+        if not count:
+            raise DatasetError(f"The {name} split has no film, expected some of every class; add patients or raise its share of the split.")
+    return split
+
+
+def _draw(index: DatasetIndex, facts: FilmFacts, previous: Split | None, job: _Job) -> Split:
+    shares = job.recipe.split
+    by = "film" if shares.by == "film" else "patient"
+    return make_split(index, seed=job.seed, validation=shares.validation, test=shares.test, facts=facts, previous=previous, by=by)  # type: ignore[arg-type]
+
+
+def _backbone(recipe: Recipe) -> Backbone:
+    return load_backbone(recipe.features.backbone, weights=_path(recipe.features.weights or None))
+
+
+def _audit(index: DatasetIndex, facts: FilmFacts, split: Split, backbone: Backbone | None, job: _Job) -> Audit:
+    job.listener(StageStarted("audit", "leakage across the split, shortcuts to the labels"))
+    leakage = check_leakage(index, split, facts, seen=None if backbone is None else backbone.seen)
+    films = {film.name: film for film in index.films}
+    ordered = [films[name] for name in facts.names]
+    shortcuts = audit_shortcuts(facts, _labels(ordered, index.classes), [film.patient for film in ordered], index.classes, seed=job.seed)
+    return Audit(index, split, leakage, shortcuts)
+
+
+def _gate(leakage: LeakageReport, allowed: bool) -> tuple[str, ...]:
+    """Refuse to train on a leaking split unless told to; the note that then stands on top of the report."""
+    if not leakage.leaks:
+        return ()
+    if not allowed:
+        raise LeakageError(f"{leakage.sentence} Scores would be too high: mend the data or the split, or train with --allow-leakage.")
+    return (f"Leakage was found and allowed by the user: {leakage.sentence}",)
+
+
+def _fine_tune(found: Audit, facts: FilmFacts, folder: RunFolder, job: _Job) -> tuple[Backbone, Head]:
+    from deephealth.training.finetune import fine_tune
+
+    settings = job.recipe.fine_tune
+    assert settings is not None
+    job.listener(StageStarted("fine-tune", f"{settings.architecture} at {settings.size} px, {settings.epochs} epochs"))
+    tuned = fine_tune(
+        found.split.films(found.index, "train"),
+        found.split.films(found.index, "validation"),
+        found.index.classes,
+        settings,
+        job.recipe.fine_tune_augmentation,
+        seed=job.seed,
+        threads=job.threads,
+        folder=folder.network,
+        seen=training_hashes(found, facts),
+        name=job.recipe.name,
+        listener=job.listener,
+    )
+    return tuned.backbone, tuned.head
+
+
+def _extract(found: Audit, backbone: Backbone, job: _Job) -> FeatureTable:
+    """Features of the training films (with their augmented views) and of the validation films (view 0 is all they need)."""
+    films = [film for film in found.index.films if found.split.assignments[film.name] != "test"]
+    job.listener(StageStarted("features", f"{backbone.name}, {backbone.dim} features at {backbone.size} px"))
+    return extract_features(
+        films,
+        backbone,
+        views=job.recipe.features.views,
+        augmentation=job.recipe.augmentation,
+        seed=job.seed,
+        threads=job.threads,
+        progress=job.listener,
+    )
+
+
+def _fit(found: Audit, table: FeatureTable, job: _Job) -> Head:
+    job.listener(StageStarted("head", job.recipe.head.kind))
+    views = job.recipe.features.views
+    return fit_head(
+        _examples(found, table, "train", views),
+        classes=len(found.index.classes),
+        settings=job.recipe.head,
+        validation=_examples(found, table, "validation", 1),
+        seed=job.seed,
+        listener=job.listener,
+    )
+
+
+def _calibrate(
+    found: Audit, facts: FilmFacts, backbone: Backbone, head: Head, table: FeatureTable, allow_leakage: bool, job: _Job
+) -> Model:
+    """Choose temperature, operating points and gate on the validation films, and draw everything into one file."""
+    job.listener(StageStarted("calibrate", "temperature, operating points and novelty gate on the validation films"))
+    held_out = _examples(found, table, "validation", 1)
+    patients = [film.patient for film in _rows(found, table, "validation")[0]]
+    logits = head.logits(held_out.features)
+    temperature = fit_temperature(logits, held_out.labels)
+    novelty = fit_novelty(_examples(found, table, "train", 1).features)
+    points = choose_operating_points(softmax(logits, temperature), held_out.labels, found.index.classes, patients, seed=job.seed)
+    record = make_record(
+        found,
+        facts,
+        job.recipe,
+        seed=job.seed,
+        allow_leakage=allow_leakage,
+        novelty_threshold=choose_threshold(novelty.distance(held_out.features)),
+        operating_points=points,
+    )
+    return Model.load(compose(backbone, head, temperature=temperature, novelty=novelty, record=record))
+
+
+def _evaluate_test(model: Model, found: Audit, notes: tuple[str, ...], job: _Job) -> tuple[Model, Judged]:
+    """Score the test films once, with the finished graph; scores and golden films then join the record, which changes no answer."""
+    films = found.split.films(found.index, "test")
+    job.listener(StageStarted("evaluate", f"{len(films)} test films"))
+    context = dataclasses.replace(
+        _context(model, found.index, job),
+        split_sha256=found.split.sha256,
+        split_by=found.split.by,
+        leakage=found.leakage.to_json(),
+        audit=found.shortcuts.to_json(),
+        notes=notes,
+    )
+    judged = judge(model, films, context=context, seed=job.seed, threads=job.threads, progress=job.listener)
+    record = with_evaluation(model.record, judged.evaluation)
+    record = dataclasses.replace(record, goldens=make_goldens(model))
+    model = Model.load(with_record(model.data, record))
+    context = dataclasses.replace(judged.evaluation.context, model_sha256=model.sha256)
+    return model, dataclasses.replace(judged, evaluation=dataclasses.replace(judged.evaluation, context=context))
+
+
+def _context(model: Model, index: DatasetIndex, job: _Job) -> EvaluationContext:
+    return EvaluationContext(
+        model_name=model.record.name,
+        model_sha256=model.sha256,
+        data_name=index.root.name,
+        data_sha256=index.sha256,
+        seed=job.seed,
+        temperature=model.record.temperature,
+        problems=tuple(Problem(problem.name, problem.reason) for problem in index.problems),
+        versions={"deephealth": __version__, "python": platform.python_version(), "numpy": np.__version__},
+    )
+
+
+def _unseen(model: Model, index: DatasetIndex, facts: FilmFacts, include_seen: bool) -> tuple[Sequence[Film], tuple[str, ...]]:
+    """The films to score, and what the report must say of those the model has learned from."""
+    learned = np.concatenate([model.record.seen_hashes, model.record.fitted_on_hashes])
+    seen = set(match_seen(facts, learned))
+    if not seen:
+        return index.films, ()
+    if include_seen:
+        return index.films, (
+            f"{len(seen)} of these {len(index.films)} films are among those the model learned from: the scores are too high.",
+        )
+    films = tuple(film for film in index.films if film.name not in seen)
+    if not films:
+        raise DatasetError(
+            f"The model has learned from all {len(seen)} films of {index.root.name}, expected films it has not seen; bring others, "
+            "or add --include-seen and read the scores as too high."
+        )
+    return films, (f"{len(seen)} films that the model learned from were left out; {len(films)} remain.",)
+
+
+def _write(judged: Judged, html: Path | None, json: Path | None, language: str, with_films: bool) -> None:
+    films = pictures(judged) if with_films and html else []
+    write_report(judged.evaluation, html=html, json=json, language=language, films=films)
+
+
+def _rows(found: Audit, table: FeatureTable, split: str) -> tuple[list[Film], list[int]]:
+    """The films of a split that have features, and their rows in the table."""
+    films = {film.name: film for film in found.split.films(found.index, split)}
+    rows = [row for row, name in enumerate(table.names) if name in films]
+    return [films[table.names[row]] for row in rows], rows
+
+
+def _examples(found: Audit, table: FeatureTable, split: str, views: int) -> Examples:
+    """Features of a split with class numbers and weights; each of the first `views` views of a film is a row."""
+    films, rows = _rows(found, table, split)
+    features = np.ascontiguousarray(table.features[rows, :views]).reshape(len(rows) * views, -1)
+    labels = np.repeat(_labels(films, found.index.classes), views)
+    weights = np.repeat([film.weight for film in films], views)
+    return Examples(features, labels, weights)
+
+
+def _labels(films: Sequence[Film], classes: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    number = {label: k for k, label in enumerate(classes)}
+    return np.array([number[film.label] for film in films], dtype=np.int64)
+
+
+def _path(path: str | Path | None) -> Path | None:
+    return None if path is None else Path(path).expanduser()
