@@ -36,9 +36,9 @@ _SHIPPED = Path(__file__).parent.parent / "data"
 class Backbone:
     """A network that turns a film into features.
 
-    model: the ONNX graph's bytes, canonical and without metadata; sha256 is their SHA-256. size: side of the network's square, px. dim:
-    number of features. grid: side of the feature map. channels: of the film, 1 grey or 3 colour. seen: uint8 [m, 32], perceptual hashes of the
-    films it learned from with labels (scores on those films are worthless).
+    model: the ONNX graph's bytes, canonical and without metadata; sha256 is their SHA-256. size: side of the network's square, px.
+    dim: number of features. grid: side of the feature map. channels: of the film, 1 grey or 3 colour. seen: uint8 [m, 32], perceptual
+    hashes of the films it learned from with labels (scores on those films are worthless).
     """
 
     name: str
@@ -134,18 +134,20 @@ def make_backbone(
 ) -> Backbone:
     """A backbone from any graph in which `image` leads to `features` and `feature_map`: pruned to these and brought to canonical form.
 
-    `size` is the side of the network's square in px, `seen` the hashes of films it learned from. Raises ModelFileError when the graph lacks a
-    part or does not run.
+    `size` is the side of the network's square in px, `seen` the hashes of films it learned from. Raises ModelFileError when the graph
+    lacks a part or does not run.
     """
     from deephealth.features import graph
 
     channels = _film_channels(model)
     fragment = graph.prune(model.graph, ["features", "feature_map"])
-    shape = _declared_shape(model.graph) or _measured_shape(graph.backbone_graph(fragment, channels=channels, dim=1, grid=1), channels, size)
-    dim, grid, columns = shape
-    if grid != columns:
-        raise ModelFileError(f"The feature map has {grid} rows and {columns} columns, expected a square; export the network with a square input.")
-    data = graph.serialise(graph.backbone_graph(fragment, channels=channels, dim=dim, grid=grid))
+    shape = _declared_shape(model.graph)
+    if shape is None:
+        canonical = graph.finish_backbone(fragment, channels=channels, size=size)
+    else:
+        canonical = graph.backbone_graph(fragment, channels=channels, dim=shape[0], grid=shape[1])
+    data = graph.serialise(canonical)
+    dim, grid = (dim.dim_value for dim in canonical.graph.output[1].type.tensor_type.shape.dim[:2])
     hashes = np.empty((0, _HASH_BYTES), np.uint8) if seen is None else np.ascontiguousarray(seen, np.uint8).reshape(-1, _HASH_BYTES)
     return Backbone(name, data, size, dim, grid, channels, hashlib.sha256(data).hexdigest(), hashes, provenance, licence)
 
@@ -159,40 +161,14 @@ def _film_channels(model: onnx.ModelProto) -> int:
     return 3 if len(inputs[0].type.tensor_type.shape.dim) == 3 else 1
 
 
-def _declared_shape(graph: onnx.GraphProto) -> tuple[int, int, int] | None:
+def _declared_shape(graph: onnx.GraphProto) -> tuple[int, int] | None:
+    """Features and grid side as the file states them, or None; a false statement is found when the graph runs."""
     for value in (*graph.output, *graph.value_info):
         if value.name == "feature_map":
             dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-            if len(dims) == 3 and all(dims):
-                return dims[0], dims[1], dims[2]
+            if len(dims) == 3 and all(dims) and dims[1] == dims[2]:
+                return dims[0], dims[1]
     return None
-
-
-def _measured_shape(model: onnx.ModelProto, channels: int, size: int) -> tuple[int, int, int]:
-    from deephealth.features import graph
-
-    # Only this function's caller runs the graph with made-up output shapes, and ONNX Runtime would warn of them.
-    for output in model.graph.output:
-        output.type.tensor_type.ClearField("shape")
-    session = graph.open_session(graph.serialise(model))
-    blank = np.zeros((size, size) if channels == 1 else (size, size, 3), np.uint8)
-    shape = run(session, blank)[1].shape
-    if len(shape) != 3:
-        raise ModelFileError(f"The feature map has shape {list(shape)}, expected [d, g, g]; export the network up to its last feature map.")
-    return int(shape[0]), int(shape[1]), int(shape[2])
-
-
-def run(session: Any, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """features [d] and feature_map [d, g, g] of one film. Raises ModelFileError when the graph fails."""
-    from deephealth.features import graph
-
-    try:
-        features, feature_map = session.run(["features", "feature_map"], {"image": pixels})
-    except Exception as error:
-        if isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime"):
-            raise graph.refused(error) from error
-        raise
-    return features, feature_map
 
 
 def backbone_from_bytes(source: Path | bytes, *, name: str = "") -> Backbone:
@@ -219,7 +195,9 @@ def _record(model: onnx.ModelProto) -> dict[str, Any]:
     properties = {entry.key: entry.value for entry in model.metadata_props}
     text = properties.get(BACKBONE_KEY) or properties.get(MODEL_KEY)
     if text is None:
-        raise ModelFileError("The ONNX file carries no Deep Health record, expected a model or backbone made by Deep Health; import it first.")
+        raise ModelFileError(
+            "The ONNX file carries no Deep Health record, expected a model or backbone made by Deep Health; import it first."
+        )
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -266,4 +244,6 @@ def decode_hashes(text: Any) -> NDArray[np.uint8]:
         data = base64.b64decode(text, validate=True)
         return np.frombuffer(data, np.uint8).reshape(-1, _HASH_BYTES)
     except (ValueError, TypeError, binascii.Error) as error:
-        raise ModelFileError("The backbone's list of seen films is damaged, expected base64 of 32-byte hashes; export the file again.") from error
+        raise ModelFileError(
+            "The backbone's list of seen films is damaged, expected base64 of 32-byte hashes; export the file again."
+        ) from error

@@ -7,7 +7,6 @@ other instruction or name is refused. Format: PyTorch's serialization notes; opc
 
 from __future__ import annotations
 
-import math
 import pickletools
 import zipfile
 from collections.abc import Callable
@@ -56,8 +55,8 @@ class _Storage:
 def read_checkpoint(path: Path) -> dict[str, NDArray[Any]]:
     """The tensors of a .pth file by name, as numpy arrays (bfloat16 widened to float32).
 
-    The file holds a dictionary of tensors, or a dictionary with one under "state_dict", "model" or "model_state_dict". Raises ModelFileError
-    for anything that is not such a file, asks for more than tensors, or is over 1 GiB.
+    The file holds a dictionary of tensors, or a dictionary with one under "state_dict", "model" or "model_state_dict". Raises
+    ModelFileError for anything that is not such a file, asks for more than tensors, or is over 1 GiB.
     """
     if not path.is_file():
         raise ModelFileError(f"There is no weights file {path}; expected a .pth file; check the path.")
@@ -67,13 +66,15 @@ def read_checkpoint(path: Path) -> dict[str, NDArray[Any]]:
         with zipfile.ZipFile(path) as archive:
             top = _interpret(*_open_pickle(archive))
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, RecursionError, *_DAMAGED) as error:
-        raise ModelFileError(f"{path.name} is not a readable PyTorch checkpoint, expected a zip made by torch.save; save it again.") from error
+        raise ModelFileError(
+            f"{path.name} is not a readable PyTorch checkpoint, expected a zip made by torch.save; save it again."
+        ) from error
     except _Refused as error:
         raise ModelFileError(f"{path.name} {error}, expected only tensors; save the model's state_dict() and give that file.") from None
     return _tensors(top, path.name)
 
 
-class _Refused(Exception):  # noqa: N818 - never leaves this module
+class _Refused(Exception):
     """The checkpoint asks for something that a dictionary of tensors does not need."""
 
 
@@ -250,8 +251,8 @@ def _tensor(storage: _Storage, offset: int, shape: tuple[int, ...], strides: tup
     """The view of a storage that a tensor is, copied; its last element must lie inside, and it may not be larger than the storage."""
     values = storage.values
     last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
-    fits = all(number >= 0 for number in (offset, *shape, *strides)) and math.prod(shape) <= len(values)
-    if not fits or (math.prod(shape) and last >= len(values)):
+    fits = all(number >= 0 for number in (offset, *shape, *strides)) and int(np.prod(shape, dtype=object)) <= len(values)
+    if not fits or (0 not in shape and last >= len(values)):
         raise ValueError("tensor outside its storage")
     steps = tuple(stride * values.itemsize for stride in strides)
     view = np.lib.stride_tricks.as_strided(values[offset:], shape, steps, writeable=False)
@@ -265,5 +266,7 @@ def _tensors(top: Any, name: str) -> dict[str, NDArray[Any]]:
         if isinstance(top, dict) and isinstance(top.get(key), dict):
             top = top[key]
     if not isinstance(top, dict) or not top or not all(isinstance(value, np.ndarray) for value in top.values()):
-        raise ModelFileError(f"{name} holds no dictionary of tensors, expected a state_dict; save the model's state_dict() and give that file.")
+        raise ModelFileError(
+            f"{name} holds no dictionary of tensors, expected a state_dict; save the model's state_dict() and give that file."
+        )
     return {str(key): value for key, value in top.items()}

@@ -1,8 +1,8 @@
 """The one place where preprocessing is drawn as ONNX nodes, and where a network becomes a backbone.
 
-A backbone graph takes `image`, uint8 [H, W] (or [H, W, 3]) of any size, squashes it to the network's square with an antialiased linear
-resize (never cropped, never padded), normalises it, runs the network and gives `feature_map` [d, g, g] and `features` [d], its spatial mean.
-Whoever trains a network gets the very same pixels from `resize_film`.
+A backbone graph takes `image`, uint8 [H, W] (or [H, W, 3]) of any size, squashes it to the network's square with an antialiased
+linear resize (never cropped, never padded), normalises it, runs the network and gives `feature_map` [d, g, g] and `features` [d], its
+spatial mean. Whoever trains a network gets the very same pixels from `resize_film`.
 """
 
 from __future__ import annotations
@@ -79,7 +79,13 @@ def _resize(size: int, channels: int, image: str) -> Fragment:
         constants.append(initializer("preprocess/axes", [0], np.int64))
         nodes.append(helper.make_node("Transpose", ["preprocess/float"], ["preprocess/planes"], perm=[2, 0, 1]))
         nodes.append(helper.make_node("Unsqueeze", ["preprocess/planes", "preprocess/axes"], ["preprocess/film"]))
-    how = {"mode": "linear", "antialias": 1, "coordinate_transformation_mode": "half_pixel", "axes": [2, 3]}
+    how: dict[str, Any] = {
+        "mode": "linear",
+        "antialias": 1,
+        "coordinate_transformation_mode": "half_pixel",
+        "axes": [2, 3],
+        "exclude_outside": 1,
+    }
     nodes.append(helper.make_node("Resize", ["preprocess/film", "", "", "preprocess/size"], ["preprocess/resized"], **how))
     return Fragment(tuple(nodes), tuple(constants))
 
@@ -178,20 +184,24 @@ def open_session(model: bytes, threads: int = 1) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except RuntimeError as error:
-        raise refused(error) from error
     except Exception as error:
-        # ONNX Runtime's own exceptions have no common base but Exception; they are told apart by where they are defined.
-        if type(error).__module__.startswith("onnxruntime"):
-            raise refused(error) from error
+        if _is_runtime(error):
+            raise _refusal(error) from error
         raise
 
 
-def refused(error: Exception) -> ModelFileError:
+def _is_runtime(error: Exception) -> bool:
+    # ONNX Runtime's own exceptions have no common base but Exception; they are told apart by where they are defined.
+    return isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime")
+
+
+def _refusal(error: Exception) -> ModelFileError:
     """ONNX Runtime's complaint about a graph as one sentence."""
     lines = str(error).strip().splitlines()
     reason = (lines[0] if lines else type(error).__name__)[:300].rstrip(". ")
-    return ModelFileError(f"ONNX Runtime does not accept the network ({reason}); expected a complete ONNX model; export or download it again.")
+    return ModelFileError(
+        f"ONNX Runtime does not accept the network ({reason}); expected a complete ONNX model; export or download it again."
+    )
 
 
 def prune(graph: onnx.GraphProto, outputs: Sequence[str]) -> Fragment:
@@ -205,14 +215,27 @@ def prune(graph: onnx.GraphProto, outputs: Sequence[str]) -> Fragment:
         if wanted.intersection(node.output):
             kept.append(node)
             wanted.update(node.input)
-    kept.reverse()
+    kept = [_bare(node) for node in reversed(kept)]
     made = {name for node in kept for name in node.output}
     missing = sorted(set(outputs) - made)
     if missing:
-        raise ModelFileError(f"The network does not compute {missing[0]!r}, which a Deep Health backbone must; expected a file made by Deep Health.")
+        raise ModelFileError(
+            f"The network does not compute {missing[0]!r}, which a Deep Health backbone must; expected a file made by Deep Health."
+        )
     constants = {tensor.name: tensor for tensor in graph.initializer}
     used = dict.fromkeys(name for node in kept for name in node.input if name in constants)
     return Fragment(tuple(kept), tuple(constants[name] for name in used))
+
+
+def _bare(node: onnx.NodeProto) -> onnx.NodeProto:
+    """The node without what exporters note beside it (names, source lines), which would make equal networks differ."""
+    from onnx import NodeProto
+
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    for field in ("name", "doc_string", "metadata_props"):
+        copy.ClearField(field)
+    return copy
 
 
 def backbone_graph(network: Fragment, *, channels: int, dim: int, grid: int) -> onnx.ModelProto:
@@ -224,6 +247,35 @@ def backbone_graph(network: Fragment, *, channels: int, dim: int, grid: int) -> 
         helper.make_tensor_value_info("feature_map", TensorProto.FLOAT, [dim, grid, grid]),
     ]
     return assemble(helper.make_graph(network.nodes, "backbone", [image_input(channels)], outputs, network.initializers))
+
+
+def run_features(session: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """features [d] of one film by a backbone's session. Raises ModelFileError when the graph fails."""
+    return _run(session, "features", pixels)
+
+
+def _run(session: Any, output: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    try:
+        return np.asarray(session.run([output], {"image": pixels})[0])
+    except Exception as error:
+        if _is_runtime(error):
+            raise _refusal(error) from error
+        raise
+
+
+def finish_backbone(network: Fragment, *, channels: int, size: int) -> onnx.ModelProto:
+    """The canonical backbone model around `network`, whose feature map's shape is found by running it on a blank film.
+
+    Raises ModelFileError when it does not run, or its map is not [d, g, g].
+    """
+    draft = backbone_graph(network, channels=channels, dim=1, grid=1)
+    for output in draft.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    blank = np.zeros((size, size) if channels == 1 else (size, size, 3), np.uint8)
+    shape = _run(open_session(serialise(draft)), "feature_map", blank).shape
+    if len(shape) != 3 or shape[1] != shape[2]:
+        raise ModelFileError(f"The feature map has shape {list(shape)}, expected [d, g, g]; export the network up to its last feature map.")
+    return backbone_graph(network, channels=channels, dim=shape[0], grid=shape[1])
 
 
 def pooling(feature_maps: str) -> Fragment:

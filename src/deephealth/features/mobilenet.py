@@ -33,15 +33,17 @@ _Convolution = tuple[NDArray[np.float64], NDArray[np.float64]]
 def mobilenet_backbone(state: Weights, *, size: int = SIZE, channels: int = 1) -> onnx.ModelProto:
     """The backbone graph of MobileNetV2 with the weights `state`: features [1280], feature_map [1280, size / 32, size / 32].
 
-    `channels` is the film's: with 1, the first convolution's weights are summed over red, green and blue, which is exact because the three
-    are normalised alike and the padding is zero. Raises ModelFileError when the weights are not MobileNetV2's, and ValueError when `size` is
-    not a multiple of 32.
+    `channels` is the film's: with 1, the first convolution's weights are summed over red, green and blue, which is exact because the
+    three are normalised alike and the padding is zero. Raises ModelFileError when the weights are not MobileNetV2's, and ValueError when
+    `size` is not a multiple of 32.
     """
     if size % 32:
         raise ValueError(f"the square's side is {size}, expected a multiple of 32")
     if any(name.endswith("num_batches_tracked") for name in state):
         # PyTorch's own MobileNetV2 pads differently and has another epsilon: drawn as below it would answer, and wrongly.
-        raise ModelFileError("The weights were trained by PyTorch's MobileNetV2, expected TensorFlow's padding; fine-tune from another start.")
+        raise ModelFileError(
+            "The weights were trained by PyTorch's MobileNetV2, expected TensorFlow's padding; fine-tune from another start."
+        )
     drawing = _Drawing()
     top = _draw(drawing, state, channels)
     preprocess = graph.build_preprocess(size, channels, MEAN, SCALE, output="mobilenet/input")
@@ -89,7 +91,9 @@ def _convolution(state: Weights, kernel: str, norm: str, folded: str) -> _Convol
 
 def _tensor(state: Weights, name: str, ndim: int) -> NDArray[np.float64]:
     if name not in state or state[name].ndim != ndim:
-        raise ModelFileError(f"The weights have no {ndim}-dimensional {name!r}, expected those of MobileNetV2; give a file in torchvision's layout.")
+        raise ModelFileError(
+            f"The weights have no {ndim}-dimensional {name!r}, expected those of MobileNetV2; give a file in torchvision's layout."
+        )
     return state[name].astype(np.float64)
 
 
@@ -110,7 +114,7 @@ class _Drawing:
         before, after = (0, 0) if side == 1 else (0, 1) if stride == 2 else (1, 1)
         # A depthwise kernel has one input plane for each output; so has a grey stem, but its source has one plane in all.
         group = len(weight) if weight.shape[1] == 1 and side == 3 and source != "mobilenet/input" else 1
-        how = {"strides": [stride] * 2, "pads": [before, before, after, after], "group": group, "kernel_shape": [side] * 2}
+        how: dict[str, Any] = {"strides": [stride] * 2, "pads": [before, before, after, after], "group": group, "kernel_shape": [side] * 2}
         inputs = [source, f"{name}/weight", f"{name}/bias"]
         self.nodes.append(helper.make_node("Conv", inputs, [f"{name}/convolved"], **how))
         if not relu:

@@ -29,7 +29,9 @@ def read_onnx(source: Path | bytes) -> onnx.ModelProto:
     model = _parse(data, name)
     _check_operators(model, name)
     if any(_is_external(tensor) for tensor in _tensors(model)):
-        raise ModelFileError(f"{name} keeps weights in other files, expected one file that holds everything; save it with its weights inside.")
+        raise ModelFileError(
+            f"{name} keeps weights in other files, expected one file that holds everything; save it with its weights inside."
+        )
     return model
 
 
@@ -43,10 +45,10 @@ def _read(path: Path) -> bytes:
 
 def _parse(data: bytes, name: str) -> onnx.ModelProto:
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
-        model = onnx.ModelProto.FromString(data)
+        model: onnx.ModelProto = onnx.ModelProto.FromString(data)
     except DecodeError as error:
         raise ModelFileError(f"{name} is not an ONNX model, or it is damaged; expected an .onnx file; copy or export it again.") from error
     if not model.graph.node or not model.opset_import:
@@ -61,7 +63,9 @@ def _check_operators(model: onnx.ModelProto, name: str) -> None:
     foreign = sorted(domains - {"", "ai.onnx"})
     if foreign or model.functions:
         what = foreign[0] if foreign else "functions of its own"
-        raise ModelFileError(f"{name} uses operators of {what[:80]!r}, expected only those of the ONNX standard; export it with standard operators.")
+        raise ModelFileError(
+            f"{name} uses operators of {what[:80]!r}, expected only those of the ONNX standard; export it with standard operators."
+        )
     versions = [entry.version for entry in model.opset_import]
     if len(versions) != 1 or versions[0] not in _OPSETS:
         raise ModelFileError(f"{name} has opset {versions}, expected one from {_OPSETS[0]} to {_OPSETS[-1]}; export it with opset 19.")
