@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from deephealth.datasets.duplicates import HASH_BYTES, THUMBNAIL_SIDE, hash_thumbnails, shrink
 from deephealth.datasets.index import DatasetIndex, Film, Problem
 from deephealth.errors import FilmError
-from deephealth.images.archive import FilmFile
-from deephealth.images.read import read_film
+from deephealth.images.read import read_capped, read_film
 from deephealth.settings import table
 from deephealth.settings.progress import Listener, Progress, silent
 from deephealth.settings.records import RecordTable, record_key
@@ -103,7 +102,7 @@ def _mapped(films: tuple[Film, ...], store: RecordTable | None, threads: int) ->
 
 def _look(film: Film, known: frozenset[bytes]) -> _Row | Problem:
     try:
-        data = FilmFile(film.name, film.path).read_bytes()
+        data = read_capped(film.path, film.name)
         digest = hashlib.sha256(data).hexdigest()
         if record_key(digest) in known:
             return _Row(film.name, digest, len(data), None)
