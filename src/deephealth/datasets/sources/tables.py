@@ -7,6 +7,7 @@ here may read the film too. `open_dataset(..., confined=True)` forbids it, for l
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -39,7 +40,7 @@ def read_rows(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        lines = csv.reader(text.splitlines(keepends=True), delimiter=_delimiter(text))
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
         header = tuple(_fold(cell) for cell in next(lines, []))
         rows = [dict(zip(header, (cell.strip() for cell in line), strict=False)) for line in lines if any(line)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
