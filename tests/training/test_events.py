@@ -1,0 +1,27 @@
+"""Events: one stream, written as it happens, readable line by line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from deephealth.settings.progress import Progress
+from deephealth.training.events import JsonLines, Note, StepDone, tee
+
+
+def test_events_are_json_lines_that_go_on_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "events.jsonl"
+    for number in range(2):
+        with JsonLines(path) as events:
+            events(StepDone(step=number, loss=float("nan")))
+            events(Progress("features", 1, 2))
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [line["event"] for line in lines] == ["StepDone", "Progress"] * 2
+    assert lines[2]["step"] == 1
+    assert lines[0]["loss"] is None
+
+
+def test_tee_keeps_the_order() -> None:
+    heard: list[str] = []
+    tee(lambda event: heard.append("first"), lambda event: heard.append("second"))(Note("x"))
+    assert heard == ["first", "second"]
