@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deephealth.errors import ModelFileError
+from deephealth.model.card import card
 from deephealth.model.heads import DenseHead, Head, LinearHead
 from deephealth.model.novelty import NoveltyModel
 from deephealth.model.record import METADATA_KEY, BackboneRecord, HeadRecord, ModelRecord, pack_hashes, with_values
@@ -33,7 +34,7 @@ _PREFIX = "deephealth/"
 def compose(backbone: Backbone, head: Head, *, temperature: float, novelty: NoveltyModel, record: ModelRecord) -> bytes:
     """The bytes of a model file. The same inputs give the same bytes.
 
-    `record` says what only the caller knows; backbone, head, temperature, size, channels and seen are filled in from the other arguments.
+    `record` says what only the caller knows; backbone, head, temperature, size, channels, seen and card are filled in.
     ModelFileError when the parts do not fit each other; the graph is checked by onnx.checker in full.
     """
     import onnx
@@ -196,6 +197,7 @@ def _check_graph(model: Any) -> None:
 
 
 def _serialise(model: Any, record: ModelRecord) -> bytes:
+    record = with_values(record, card=card(record))
     del model.metadata_props[:]
     model.metadata_props.add(key=METADATA_KEY, value=record.to_text())
     model.producer_name, model.producer_version = "deephealth", record.created_with
