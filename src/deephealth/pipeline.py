@@ -31,8 +31,8 @@ from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
 from deephealth.evaluation.shortcuts import audit_shortcuts
 from deephealth.features.backbones import Backbone, load_backbone
 from deephealth.features.extract import FeatureTable, extract_features
-from deephealth.inference.predictor import Predictor
-from deephealth.model.file import Model, open_model, save_model
+from deephealth.inference.predictor import load_model
+from deephealth.model.file import Model, save_model
 from deephealth.model.graph import compose, with_record
 from deephealth.model.heads import Head
 from deephealth.model.novelty import choose_threshold, fit_novelty
@@ -42,6 +42,8 @@ from deephealth.training.events import EventListener, JsonLines, Note, RunFinish
 from deephealth.training.heads import Examples, fit_head
 from deephealth.training.recipe import Recipe
 from deephealth.training.run_folder import RunFolder
+
+__all__ = ["Audit", "Run", "audit", "evaluate", "load_model", "train"]
 
 
 def train(
@@ -62,8 +64,8 @@ def train(
     """Train a classifier on the films of `data`; write model file, report and record into the folder `out`.
 
     The same films, recipe, seed, machine and thread count give the same model file to the byte. An interrupted run is taken up again.
-    `split` names the file of a frozen split to keep. Raises LeakageError when a film, patient or augmented copy would stand on both sides of
-    the split, or the backbone has learned from the films (`allow_leakage` goes on, and the report says so), DatasetError, UsageError.
+    `split` names the file of a frozen split to keep. Raises LeakageError when a film, patient or augmented copy would stand on both sides
+    of the split, or the backbone has learned from the films (`allow_leakage` goes on, and the report says so), DatasetError, UsageError.
     """
     recipe = recipe or Recipe()
     job = _Job(recipe, seed, thread_settings.resolve(threads), listener)
@@ -132,7 +134,7 @@ def evaluate(
     Films that the model's backbone or head learned from are recognised by their content and left out; with `include_seen` they are scored
     too, and the report says so on top. Raises ModelFileError, DatasetError.
     """
-    model = model if isinstance(model, Model) else open_model(model)
+    model = model if isinstance(model, Model) else load_model(model)
     job = _Job(Recipe(), seed, thread_settings.resolve(threads), listener)
     index, facts = _scan(open_dataset(data, layout=layout), job)
     films, notes = _unseen(model, index, facts, include_seen)
@@ -141,11 +143,6 @@ def evaluate(
     judged = judge(model, films, context=context, prevalence=prevalence, seed=seed, threads=job.threads, progress=job.listener)
     _write(judged, _path(html), _path(json), language, with_films)
     return judged.evaluation
-
-
-def load_model(model: str | Path = "deephealth-small", *, threads: int = 1) -> Predictor:
-    """A model ready to answer: `load_model().predict("film.dcm")`. By default the one that ships with the package."""
-    return Predictor(open_model(model), threads=threads)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +19,8 @@ from deephealth.images.read import read_film
 from deephealth.inference.heatmap import overlay
 from deephealth.inference.predictor import Prediction, Predictor
 from deephealth.model.file import Model
-from deephealth.settings.progress import Listener, Progress, silent
+from deephealth.settings.progress import Listener, silent
 
-_STAGE = "evaluate"
 _PICTURE_SIDE = 320
 
 
@@ -44,21 +43,25 @@ def judge(
     threads: int = 1,
     progress: Listener = silent,
 ) -> Judged:
-    """Ask `model` for every film and score its answers. Films that cannot be read join `context.problems`; DatasetError when none is left."""
+    """Ask `model` for every film and score its answers.
+
+    Films that cannot be read join `context.problems`; DatasetError when none is left.
+    """
     files = [FilmFile(name=film.name, path=film.path) for film in films]
-    answers = list(_counted(Predictor(model, threads=threads).predict_many(files), len(files), progress))
+    answers = list(Predictor(model, threads=threads).predict_many(files, progress))
     pairs = [(film, answer) for film, answer in zip(films, answers, strict=True) if not answer.error]
     if not pairs:
         raise DatasetError(f"None of the {len(films)} films could be scored, expected at least one that can be read and is not left out.")
     unread = tuple(Problem(answer.name, answer.reason) for answer in answers if answer.error)
     read, given = tuple(film for film, _ in pairs), tuple(answer for _, answer in pairs)
     number = {label: k for k, label in enumerate(model.labels)}
+    probabilities = np.array([[answer.probabilities[label] for label in model.labels] for answer in given])
     evaluation = score_predictions(
-        np.array([[answer.probabilities[label] for label in model.labels] for answer in given]),
+        probabilities,
         np.array([number.get(film.label, -1) for film in read]),
         [film.patient for film in read],
         model.labels,
-        logits=np.array([answer.logits for answer in given]),
+        logits=np.log(np.maximum(probabilities, 1e-12)) * model.record.temperature,  # up to a constant, which softmax ignores
         novelty=np.array([answer.novelty for answer in given]),
         refused=np.array([answer.refused for answer in given]),
         names=[film.name for film in read],
@@ -81,12 +84,6 @@ def pictures(judged: Judged) -> list[tuple[str, bytes, bytes]]:
         evidence = overlay(pixels, answer.heatmap[list(answer.probabilities).index(answer.label)])
         found.append((case.name, _png(pixels), _png(evidence)))
     return found
-
-
-def _counted(answers: Iterator[Prediction], total: int, progress: Listener) -> Iterator[Prediction]:
-    for done, answer in enumerate(answers, start=1):
-        progress(Progress(_STAGE, done, total))
-        yield answer
 
 
 def _with_problems(context: EvaluationContext, more: tuple[Problem, ...]) -> EvaluationContext:
