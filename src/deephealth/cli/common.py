@@ -69,10 +69,14 @@ class Terminal:
         if self._bar is None or self._stage != event.stage:
             self._close()
             self._stage = event.stage
-            unit = _UNITS.get(event.stage, "film")
-            # Work found in the cache took no time; counting it would promise too early an end.
             self._bar = tqdm(
-                total=event.total, initial=event.reused, desc=f"  {event.stage}", unit=unit, file=sys.stderr, dynamic_ncols=True
+                total=event.total,
+                initial=event.reused,  # work found in the cache took no time; counting it would promise too early an end
+                desc=f"  {event.stage}",
+                unit=_UNITS.get(event.stage, "film"),
+                file=sys.stderr,
+                dynamic_ncols=True,
+                mininterval=0.1 if sys.stderr.isatty() else 15,  # a log file wants a line now and then, not a moving bar
             )
         self._bar.update(max(event.done - self._bar.n, 0))
         if event.done >= event.total:
