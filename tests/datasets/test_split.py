@@ -108,6 +108,7 @@ def test_the_same_wherever_the_data_set_lies_and_in_any_order(index: DatasetInde
 
 
 @given(indexes(), seeds)
+@settings(max_examples=20)
 def test_saved_and_loaded_it_is_the_same(tmp_path_factory: pytest.TempPathFactory, index: DatasetIndex, seed: int) -> None:
     path = tmp_path_factory.mktemp("split") / "split.csv"
     split = make_split(index, seed=seed)
@@ -223,14 +224,23 @@ def test_a_previous_split_by_another_rule_and_an_empty_index_are_refused() -> No
 
 @pytest.mark.parametrize(
     "text",
-    ["", "film,split,seed,by\n", "path,label\na,b\n", "film,split,seed,by\na,val,0,patient\n", "film,split,seed,by\na\n", "\x00\x01"]
-    + ["film,split,seed,by\na,train,--1,patient\n", "film,split,seed,by\na,train,0,hospital\n"]
-    + ["film,split,seed,by\na,train,0,patient\na,test,0,patient\n", '"' + "x" * 200_000],
+    [
+        "",
+        "film,split,seed,by\n",
+        "path,label\na,b\n",
+        "film,split,seed,by\na,val,0,patient\n",
+        "film,split,seed,by\na\n",
+        "film,split,seed,by\na,train,--1,patient\n",
+        "film,split,seed,by\na,train,0,hospital\n",
+        "film,split,seed,by\na,train,0,patient\na,test,0,patient\n",
+        "\x00\x01",
+        '"' + "x" * 200_000,
+    ],
 )
 def test_a_file_that_is_no_split_is_refused_in_one_sentence(tmp_path: Path, text: str) -> None:
     path = tmp_path / "split.csv"
     path.write_text(text)
-    with pytest.raises(DatasetError, match="split file .*expected|expected a CSV"):
+    with pytest.raises(DatasetError, match="expected"):
         Split.load(path)
     with pytest.raises(DatasetError, match="cannot be read"):
         Split.load(tmp_path / "absent.csv")
