@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,6 @@ from deephealth.errors import FilmError, ModelFileError
 from deephealth.model.record import METADATA_KEY, ModelRecord
 from deephealth.model.wire import OnnxFacts, WireError, inspect
 from deephealth.settings import atomic
-
-if TYPE_CHECKING:
-    from deephealth.features.backbones import Backbone
-    from deephealth.model.heads import Head
-    from deephealth.model.novelty import NoveltyModel
 
 LARGEST_FILE = 512 * 2**20  # bytes
 LARGEST_RECORD = 64 * 2**20  # characters
@@ -118,13 +113,6 @@ class Model:
             ) from error
         probabilities, logits, features, heatmap, novelty = answer
         return Outputs(probabilities, logits, features, heatmap, float(novelty))
-
-
-def compose(backbone: Backbone, head: Head, *, temperature: float, novelty: NoveltyModel, record: ModelRecord) -> bytes:
-    """The bytes of a new model file: `graph.compose`, here so that whoever only loads a model never imports onnx."""
-    from deephealth.model import graph
-
-    return graph.compose(backbone, head, temperature=temperature, novelty=novelty, record=record)
 
 
 def save_model(data: bytes, path: str | Path) -> None:

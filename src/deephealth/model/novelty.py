@@ -57,7 +57,11 @@ def fit_novelty(features: Array) -> NoveltyModel:
         raise ValueError(f"features are {x.shape}, expected finite numbers [n, d] of at least two films")
     n, d = x.shape
     mean = x.mean(axis=0)
-    variances, directions = _principal(x - mean)
+    from threadpoolctl import threadpool_limits
+
+    # One thread: the result is then the same for any number of them, and an eigenvalue problem of this size gains nothing from two.
+    with threadpool_limits(1, user_api="blas"):
+        variances, directions = _principal(x - mean)
     total = float(variances.sum())
     k = _components(variances, n)
     floor = max(total / d * _SMALLEST_SPREAD**2, 1e-12)
