@@ -195,8 +195,10 @@ def _decode_with_pillow(data: bytes, opener: Callable[[bytes], ImageFile]) -> Pi
         picture = opener(data)
         check_size(*picture.size)
         _refuse_animation(picture)
-        orientation = int(picture.getexif().get(0x0112, 1)) if picture.format == "PNG" else 1
-        return orient(_pillow_pixels(data, picture, opener), orientation)
+        pixels = _pillow_pixels(data, picture, opener)
+        # A PNG may hold its Exif block after the pixels. Pillow turns TIFFs by itself.
+        orientation = picture.getexif().get(0x0112, 1) if picture.format == "PNG" else 1
+        return orient(pixels, orientation)
 
 
 def _refuse_animation(picture: ImageFile) -> None:

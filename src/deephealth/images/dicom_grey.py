@@ -32,7 +32,8 @@ class Lut:
     def __call__(self, values: Values) -> Values:
         """Look up rounded values."""
         index = np.clip(np.rint(values) - self.first, 0, len(self.entries) - 1).astype(np.intp)
-        return self.entries[index].astype(np.float64)
+        found: Values = self.entries[index].astype(np.float64)
+        return found
 
 
 @dataclass(frozen=True)
