@@ -66,7 +66,7 @@ def draw_anatomy(rng: np.random.Generator) -> Anatomy:
         pitch=about(0.0565, 0.002),
         rib_slope=about(1.0, 0.16),
         rib_density=about(1.0, 0.15) * (1 - 0.2 * old),
-        clavicle=about(0.07, 0.02),
+        clavicle=about(0.05, 0.018),
         shoulder=about(0.095, 0.018),
         scoliosis=about(0.0, 0.006),
         breast=about(0.055, 0.02) if female else 0.0,
@@ -127,9 +127,9 @@ def tissue(patient: Anatomy, posture: Posture, frame: Frame) -> Tissue:
     air = np.maximum(chord * np.maximum(above, behind) - heart - middle, 0)
     medial = smooth(side - _medial_edge(patient, y), 0.006)
     air = air * medial
-    clear = (heart + middle < 0.5 * chord) & (lateral < 0.995) & (medial > 0.5)
+    clear = smooth(0.62 * chord - heart - middle, 0.04) * (lateral < 0.995) * medial
     return Tissue(
-        solid=_body(patient, x, y) + 0.35 * heart,
+        solid=_body(patient, x, y) + 0.25 * heart * above,
         air=air,
         gas=_gas(patient, posture, x, y, dome),
         lungs=above * clear,
@@ -144,12 +144,12 @@ def _medial_edge(patient: Anatomy, y: Array) -> Array:
 
 
 def _diaphragm(patient: Anatomy, posture: Posture, x: Array) -> Array:
-    centre, width = 0.55 * patient.chest, 0.56 * patient.chest
+    centre, width = 0.48 * patient.chest, 0.55 * patient.chest
     right = x < 0
     level = patient.dome - posture.breath + np.where(right, 0.0, 0.022)
     offset = (np.abs(x) - centre) / width
-    curve = np.where(offset > 0, 0.085, 0.03) * np.abs(offset) ** 2.3
-    sulcus = 0.16 * np.maximum(np.abs(x) / patient.chest - 0.86, 0) ** 1.1
+    curve = np.where(offset > 0, 0.1, 0.045) * np.square(offset)
+    sulcus = 0.55 * np.maximum(np.abs(x) / patient.chest - 0.84, 0) ** 1.3
     return np.asarray(level + curve + sulcus, dtype=np.float32)
 
 
@@ -164,19 +164,19 @@ def _heart(patient: Anatomy, posture: Posture, x: Array, y: Array) -> Array:
     along, across = (x - cx) * cos + (y - cy) * sin, -(x - cx) * sin + (y - cy) * cos
     long, short = 0.86 * left, 0.105 + 0.16 * (width - 0.3)
     ventricle = 1 - (along / long) ** 2 - (across / short) ** 2
-    atrium = 1 - ((x + 0.25 * right) / (0.75 * right)) ** 2 - ((y - low + 0.1) / 0.13) ** 2
-    root = 1 - ((x - 0.018) / 0.078) ** 2 - ((y - low + 0.26) / 0.17) ** 2
-    shape = np.maximum(np.maximum(ventricle, atrium), root)
-    return np.asarray(0.3 * np.sqrt(np.maximum(shape, 0)), dtype=np.float32)
+    atrium = 1 - ((x + 0.2 * right) / (0.8 * right)) ** 2 - ((y - low + 0.125) / 0.165) ** 2
+    root = 1 - ((x - 0.016) / 0.09) ** 2 - ((y - low + 0.25) / 0.21) ** 2
+    parts = [np.square(np.maximum(part, 0)) for part in (ventricle, atrium, root)]
+    return np.asarray(0.3 * np.sqrt(np.sqrt(parts[0] + parts[1] + parts[2])), dtype=np.float32)
 
 
 def _mediastinum(patient: Anatomy, x: Array, y: Array) -> Array:
     """Depth of what lies between the lungs: great vessels, aortic arch and descending aorta, tissue about the spine."""
     flare = 1 + 0.9 * np.exp(-np.maximum(y - 0.06, 0) / 0.05)
-    band = np.sqrt(np.maximum(1 - ((x + 0.006) / (patient.mediastinum * flare)) ** 2, 0))
+    band = np.exp(-np.square(np.square((x + 0.004) / (patient.mediastinum * flare))))
     arch = np.sqrt(np.maximum(1 - ((x - 0.052) ** 2 + (y - 0.285) ** 2) / patient.knob**2, 0))
     descending = np.sqrt(np.maximum(1 - ((x - 0.048) / 0.028) ** 2, 0)) * smooth(y - 0.29, 0.01)
-    return np.asarray(0.26 * band + 0.2 * arch + 0.09 * descending + 0.12 * np.exp(-((x / 0.05) ** 2)), dtype=np.float32)
+    return np.asarray(0.42 * band + 0.26 * arch + 0.09 * descending + 0.12 * np.exp(-((x / 0.05) ** 2)), dtype=np.float32)
 
 
 def _body(patient: Anatomy, x: Array, y: Array) -> Array:
@@ -184,14 +184,14 @@ def _body(patient: Anatomy, x: Array, y: Array) -> Array:
     side = np.abs(x)
     wall = patient.chest + 0.035 + patient.fat
     trunk_half = wall * (1 - 0.05 * np.cos((y - 0.3) * 5))
-    flank = np.sqrt(np.maximum(1 - (side / trunk_half) ** 2.6, 0))
-    shoulders = patient.shoulder + 0.10 * np.maximum(side - 0.1, 0) ** 1.3 - 0.14 * np.exp(-(((side - 0.0) / 0.095) ** 4))
+    flank = np.sqrt(np.maximum(1 - np.square(side / trunk_half), 0) * (1 + 0.5 * np.square(side / trunk_half)))
+    shoulders = patient.shoulder - 0.055 + 0.2 * np.square(np.maximum(side - 0.12, 0)) - 0.2 * np.exp(-((side / 0.1) ** 2))
     sunk = np.maximum(y - shoulders, 0)
     slope = np.sqrt(np.minimum(sunk / 0.2, 1))
     trunk = 2 * (patient.depth + 0.4 * patient.fat) * flank * slope * (0.86 + 0.2 * smooth(y - 0.7, 0.1))
     neck = 0.21 * np.sqrt(np.maximum(1 - (side / 0.105) ** 2, 0))
     arm_axis = 0.45 + 0.22 * np.maximum(y - 0.15, 0)
-    arm = 0.19 * np.sqrt(np.maximum(1 - ((side - arm_axis) / (0.095 + patient.fat * 0.5)) ** 2, 0)) * np.sqrt(np.minimum(sunk / 0.1, 1))
+    arm = 0.24 * np.sqrt(np.maximum(1 - ((side - arm_axis) / (0.095 + patient.fat * 0.5)) ** 2, 0)) * np.sqrt(np.minimum(sunk / 0.12, 1))
     fold = 0.035 * smooth(0.36 + 0.55 * (side - 0.38) - y, 0.012) * smooth(side - 0.26, 0.05) * (y > patient.shoulder)
     breast = np.zeros_like(x)
     if patient.breast:
@@ -206,11 +206,13 @@ def _gas(patient: Anatomy, posture: Posture, x: Array, y: Array, dome: Array) ->
     pipe = np.sqrt(np.maximum(1 - ((x - patient.trachea * down) / 0.0165) ** 2, 0)) * smooth(0.345 - y, 0.006)
     right = _bronchus(x, y, patient.trachea, -0.072, 0.425)
     left = _bronchus(x, y, patient.trachea, 0.085, 0.405)
-    total = 0.032 * pipe + 0.02 * np.maximum(right, left)
+    total = 0.058 * pipe + 0.03 * np.maximum(right, left)
     if patient.stomach:
         top = patient.dome + 0.022 - posture.breath + 0.028
-        reach = ((x - 0.52 * patient.chest) / (1.3 * patient.stomach)) ** 2 + ((y - top - 0.55 * patient.stomach) / (0.6 * patient.stomach)) ** 2
-        total = total + 0.11 * np.sqrt(np.maximum(1 - reach, 0)) * smooth(y - dome - 0.012, 0.003)
+        level = top + 0.75 * patient.stomach  # of the fluid, flat when the patient stands
+        reach = ((x - 0.5 * patient.chest) / (1.5 * patient.stomach)) ** 2 + ((y - level) / (0.8 * patient.stomach)) ** 2
+        bubble = np.sqrt(np.maximum(1 - reach, 0)) * smooth(y - dome - 0.014, 0.004) * smooth(level + 0.02 - y, 0.012)
+        total = total + 0.13 * bubble
     return np.asarray(total, dtype=np.float32)
 
 

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from deephealth.images.phantom_anatomy import Anatomy, Posture, rib_cage, spine_bend
-from deephealth.images.phantom_frame import Array, Frame, ring
+from deephealth.images.phantom_frame import Array, Frame, Points, points_at, ring
 
 _RIBS = 12
+_GENERATIONS = 5
 
 
 def bones(patient: Anatomy, posture: Posture, frame: Frame, rng: np.random.Generator) -> Array:
     """Depth of bone at every pixel, float32 [H, W], film heights; `rng` is the patient's."""
     jitter = rng.normal(0, 1, (2, _RIBS)).astype(np.float32)
-    return _ribs(patient, frame, jitter) + _spine(patient, frame) + _shoulders(patient, posture, frame)
+    return frame.splat(_ribs(patient, frame, jitter) + _shoulders(patient, posture, frame)) + _spine(patient, frame)
 
 
-def _ribs(patient: Anatomy, frame: Frame, jitter: Array) -> Array:
+def _ribs(patient: Anatomy, frame: Frame, jitter: Array) -> list[Points]:
     """Each rib is a ribbon on the rib cage, from the spine round the side to the front, projected point by point.
 
     A ribbon seen edge on at the side of the chest so becomes the bright line that it is on a film.
@@ -27,20 +28,22 @@ def _ribs(patient: Anatomy, frame: Frame, jitter: Array) -> Array:
     count = max(120, int(frame.height * 0.8))
     reach = np.interp(number, [0, 1, 6, 8, 9, 10, 11], [0.72, 0.78, 0.8, 0.74, 0.66, 0.5, 0.36])
     turn = (0.02 + (reach[:, None] - 0.02) * np.linspace(0, 1, count)[None, :]) * np.pi
-    drop = np.interp(number, [0, 2, 6, 11], [0.022, 0.05, 0.085, 0.1]) * patient.rib_slope
-    total = np.zeros((frame.height, frame.width), np.float32)
+    turn = turn.astype(np.float32)
+    drop = np.interp(number, [0, 2, 6, 11], [0.055, 0.075, 0.12, 0.13]) * patient.rib_slope
+    least = np.interp(number, [0, 1, 2, 3], [0.125, 0.19, 0.24, 0.0])[:, None]
+    parts = []
     for side in (0, 1):
-        start = patient.apex - 0.028 + number * patient.pitch + 0.0025 * jitter[side]
+        start = patient.apex - 0.022 + number * patient.pitch + 0.0025 * jitter[side]
         y = start[:, None] + drop[:, None] * (1 - np.cos(turn)) - 0.014 * np.sin(2 * turn) * (number[:, None] > 0)
         y = y.astype(np.float32)
-        half = np.maximum(rib_cage(patient, y), 0.16) + 0.008
+        half = np.maximum(rib_cage(patient, y), least) + 0.008
         x = half * np.sin(turn)
         z = -patient.depth * np.cos(turn)
-        total += _ribbon(frame, (x, y, z), patient, side, turn)
-    return total
+        parts += _ribbon(frame, (x, y, z), patient, side, turn)
+    return parts
 
 
-def _ribbon(frame: Frame, path: tuple[Array, Array, Array], patient: Anatomy, side: int, turn: Array) -> Array:
+def _ribbon(frame: Frame, path: tuple[Array, Array, Array], patient: Anatomy, side: int, turn: Array) -> list[Points]:
     x, y, z = path
     dx, dy, dz = (np.gradient(part, axis=1) for part in path)
     step = np.sqrt(dx**2 + dy**2 + dz**2) + 1e-9
@@ -51,7 +54,8 @@ def _ribbon(frame: Frame, path: tuple[Array, Array, Array], patient: Anatomy, si
     ends = np.clip((turn[:, -1:] - turn) / 0.06, 0, 1)
     offset = ring(int(np.ceil(0.026 * frame.pixels_per_unit)) | 1)
     shell = 1.05 * np.sqrt(1 - offset**2) - 0.75 * np.sqrt(np.maximum(0.74**2 - offset**2, 0))
-    weight = (step * broad * fade * ends)[..., None] * (shell * (0.022 * patient.rib_density / len(offset)))
+    faint = np.where(np.arange(_RIBS) == 0, 0.45, 1.0)[:, None]  # the first rib lies flat, its edge never towards the beam
+    weight = (step * broad * fade * ends * faint)[..., None] * (shell * (0.028 * patient.rib_density / len(offset)))
     across = broad[..., None] * offset
     sign = -1 if side == 0 else 1
     radial = np.sin(turn)[..., None] * 0.0022
@@ -59,13 +63,13 @@ def _ribbon(frame: Frame, path: tuple[Array, Array, Array], patient: Anatomy, si
     py = y[..., None] + up[1][..., None] * across
     pz = z[..., None] + up[2][..., None] * across
     bend = spine_bend(patient, py) * np.cos(turn / 2)[..., None]
-    both = [frame.splat(sign * (px + shift * radial) + bend, py, weight, pz) for shift in (-1, 1)]
-    return both[0] + both[1]
+    return [points_at(sign * (px + shift * radial) + bend, py, weight, pz) for shift in (-1, 1)]
 
 
 def _spine(patient: Anatomy, frame: Frame) -> Array:
     """Vertebral bodies parted by discs, with pedicles and spinous processes."""
-    x, y = frame.body
+    strip = _strip(frame, 0.09)
+    x, y = (part[:, strip] for part in frame.body)
     x = x - spine_bend(patient, y)
     half = 0.03 + 0.008 * np.clip(y, 0, 1)
     inside = np.sqrt(np.maximum(1 - (x / half) ** 4, 0))
@@ -76,89 +80,114 @@ def _spine(patient: Anatomy, frame: Frame) -> Array:
     process = np.exp(-((x / 0.006) ** 2) - ((phase - 0.2) / 0.22) ** 2)
     transverse = 0.3 * np.exp(-(((np.abs(x) - 1.35 * half) / 0.013) ** 2) - ((phase + 0.15) / 0.12) ** 2)
     column = inside * (0.75 - 0.34 * disc + 0.14 * plate) + 0.3 * pedicle + 0.34 * process + transverse
-    return np.asarray(0.05 * column, dtype=np.float32)
+    total = np.zeros((frame.height, frame.width), np.float32)
+    total[:, strip] = 0.034 * column
+    return total
 
 
-def _shoulders(patient: Anatomy, posture: Posture, frame: Frame) -> Array:
+def _strip(frame: Frame, half: float) -> slice:
+    """The columns that hold any of the body within `half` of the midline."""
+    near = np.flatnonzero((np.abs(frame.body[0]) < half).any(axis=0))
+    return slice(int(near[0]), int(near[-1]) + 1) if near.size else slice(0, 0)
+
+
+def _shoulders(patient: Anatomy, posture: Posture, frame: Frame) -> list[Points]:
     """Collar bones, shoulder blades and upper arms; from front to back the blades lie over the lungs."""
     count = max(90, int(frame.height * 0.6))
     t = np.linspace(0, 1, count, dtype=np.float32)
     inward = 0.045 if posture.antero_posterior else 0.0
     inner_y = patient.apex + (0.035 if not posture.antero_posterior else 0.012)
-    total = np.zeros((frame.height, frame.width), np.float32)
+    parts = []
     for sign in (-1.0, 1.0):
         lean = sign * 0.25 * np.sin(frame.yaw)
         x = 0.034 + lean + 0.345 * t
         y = inner_y - patient.clavicle * t - 0.016 * np.sin(2 * np.pi * t)
         radius = 0.0088 + 0.004 * np.abs(t - 0.45) + 0.004 * np.exp(-t / 0.06)
-        total += 0.5 * frame.tubes((sign * x)[None], y[None], radius[None], hollow=0.75)
-        total += _blade(frame, t, sign, patient, inward)
+        parts.append(frame.tubes((sign * x)[None], y[None], radius[None], 3.2, hollow=0.75))
+        parts += _blade(frame, t, sign, patient, inward)
         joint = (0.425 - 0.3 * inward, patient.shoulder + 0.075)
         ax, ay = joint[0] + 0.1 * t, joint[1] + 0.4 * t
-        bulge = 0.0155 + 0.019 * np.exp(-((t / 0.085) ** 2)) * np.sqrt(np.minimum(t / 0.03 + 0.15, 1))
-        total += 0.42 * frame.tubes((sign * ax)[None], ay[None], bulge[None], hollow=0.8)
-    return total
+        bulge = 0.0155 + 0.009 * np.exp(-((t / 0.12) ** 2))
+        head_y = joint[1] + 0.068 * (t - 0.45)
+        head = 0.033 * np.sqrt(np.maximum(1 - np.square(2 * t - 1), 0.002))
+        parts.append(frame.tubes(np.full_like(t, sign * joint[0])[None], head_y[None], head[None], 0.55, hollow=0.5))
+        parts.append(frame.tubes((sign * ax)[None], ay[None], bulge[None], 1.5, hollow=0.8))
+    return parts
 
 
-def _blade(frame: Frame, t: Array, sign: float, patient: Anatomy, inward: float) -> Array:
+def _blade(frame: Frame, t: Array, sign: float, patient: Anatomy, inward: float) -> list[Points]:
     top = patient.shoulder + 0.05
-    corner = np.array([[0.325, top + 0.045], [0.352, top + 0.27], [0.415, top + 0.06], [0.33, top + 0.035], [0.43, top - 0.025]], np.float32)
-    corner[:, 0] -= inward
-    bow = 0.012 * np.sin(np.pi * t)
-    lines_x, lines_y = [], []
-    for a, b, swell in ((0, 1, -1.0), (1, 2, -0.6), (3, 4, 0.4)):
-        lines_x.append(corner[a, 0] + (corner[b, 0] - corner[a, 0]) * t + swell * bow)
-        lines_y.append(corner[a, 1] + (corner[b, 1] - corner[a, 1]) * t)
-    radius = np.array([[0.0032], [0.006], [0.0075]], np.float32)
-    edges = frame.tubes(sign * np.stack(lines_x), np.stack(lines_y), radius, hollow=0.3)
-    row = np.linspace(0, 1, max(40, len(t) // 2), dtype=np.float32)[:, None]
-    plate_x = (lines_x[0] * (1 - row) + lines_x[1][::-1] * row).astype(np.float32)
-    plate_y = (lines_y[0] * (1 - row) + lines_y[1][::-1] * row).astype(np.float32)
-    plate = frame.splat(sign * plate_x, plate_y, np.full(plate_x.shape, 0.0125 * 0.006 / plate_x.size, np.float32))
-    return 0.55 * edges + plate
+    corner = np.array([[0.345, 0.02], [0.34, 0.12], [0.365, 0.235], [0.385, 0.235], [0.41, 0.15], [0.425, 0.06], [0.38, 0.015]], np.float32)
+    corner += np.float32([-inward, top])
+    x, y = _rounded(corner, len(t))
+    edges = frame.tubes(sign * x[None], y[None], 0.0042, 1.2, hollow=0.3)
+    ridge_x, ridge_y = 0.35 - inward + 0.09 * t, top + 0.045 - 0.06 * t - 0.008 * np.sin(np.pi * t)
+    ridge = frame.tubes(sign * ridge_x[None], ridge_y[None], 0.007, 1.4, hollow=0.5)
+    inner = np.sqrt(np.linspace(0.01, 1, max(30, len(t) // 3), dtype=np.float32))[:, None]
+    plate_x, plate_y = x.mean() + (x - x.mean()) * inner, y.mean() + (y - y.mean()) * inner
+    plate = points_at(sign * plate_x, plate_y, np.full(plate_x.shape, 0.0125 * 0.011 / plate_x.size, np.float32))
+    return [edges, ridge, plate]
+
+
+def _rounded(corner: Array, count: int) -> tuple[Array, Array]:
+    """A closed smooth curve about corners (their polygon cut off at the corners again and again), `count` points."""
+    for _ in range(4):
+        after = np.roll(corner, -1, axis=0)
+        corner = np.stack([0.75 * corner + 0.25 * after, 0.25 * corner + 0.75 * after], axis=1).reshape(-1, 2)
+    place = np.linspace(0, len(corner), count)
+    closed = np.concatenate([corner, corner[:1]])
+    return tuple(np.interp(place, np.arange(len(closed)), closed[:, axis]).astype(np.float32) for axis in (0, 1))  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """Branches of the vessels and bronchi of both lungs: x, y, radius [branches, points], and each branch's generation [branches]."""
+    """Branches of the vessels and bronchi of both lungs, from thick to thin: for each generation x, y and radius [branches, points]."""
 
-    x: Array
-    y: Array
-    radius: Array
-    generation: Array
+    generations: tuple[tuple[Array, Array, Array], ...]
 
     def draw(self, frame: Frame, *, calibre: float = 1.0, hollow: float = 0.0, deepest: int = 9) -> Array:
         """Projected depth of the branches down to a generation, float32 [H, W]."""
-        some = self.generation <= deepest
-        return frame.tubes(self.x[some], self.y[some], self.radius[some] * calibre, hollow=hollow)
+        some = self.generations[: deepest + 1]
+        return frame.splat([frame.tubes(x, y, radius * calibre, hollow=hollow) for x, y, radius in some])
 
 
-def vessel_tree(patient: Anatomy, rng: np.random.Generator, points: int = 40) -> Tree:
+def vessel_tree(patient: Anatomy, frame: Frame, rng: np.random.Generator) -> Tree:
     """Grow the tree from the hila outwards: each branch bends a little and ends in two or three thinner ones."""
     hila = ((-0.078, 0.415), (0.082, 0.39))
-    parts: list[tuple[Array, ...]] = []
+    parts: list[list[tuple[Array, ...]]] = [[] for _ in range(_GENERATIONS + 1)]
+    fineness = max(frame.pixels_per_unit / 256, 1)
     for sign, (hx, hy) in zip((-1.0, 1.0), hila, strict=True):
         main = np.deg2rad(np.array([-74, -52, -30, -8, 14, 34, 50, 64, 78]) + rng.normal(0, 6, 9))
         x, y = np.full(9, hx), hy + 0.035 * np.sin(main)
         angle, length = main, rng.uniform(0.075, 0.12, 9) * (1 + 0.35 * np.maximum(np.sin(main), 0))
         radius = np.full(9, 0.0074) * rng.uniform(0.75, 1.15, 9) * patient.vessels
-        for generation in range(5):
+        for generation in range(_GENERATIONS):
+            points = int(fineness * (36, 28, 20, 14, 10)[generation])
             bend = rng.normal(0, 0.28, len(x))
             t = np.linspace(0, 1, points)[None, :]
             heading = angle[:, None] + bend[:, None] * t
             px = x[:, None] + sign * np.cumsum(np.cos(heading), 1) * (length / points)[:, None]
             py = y[:, None] + np.cumsum(np.sin(heading), 1) * (length / points)[:, None]
             thick = radius[:, None] * (1 - 0.28 * t)
-            parts.append((px, py, thick, np.full(len(x), generation)))
+            parts[generation + 1].append((px, py, thick))
             x, y, angle, length, radius = _fork(px, py, heading, length, thick, rng)
-    x, y, radius, generation = (np.concatenate(part).astype(np.float32) for part in zip(*parts, strict=True))
-    return Tree(x, y, radius, generation)
+        parts[0].append(_artery(sign, hx, hy, int(40 * fineness), patient.vessels))
+    return Tree(tuple(tuple(np.concatenate(part).astype(np.float32) for part in zip(*sides, strict=True)) for sides in parts))  # type: ignore[misc]
+
+
+def _artery(sign: float, x: float, y: float, points: int, calibre: float) -> tuple[Array, ...]:
+    """The two thick arteries of a hilum: one bending down beside the heart, one rising a little."""
+    t = np.linspace(0, 1, points)
+    down = x + sign * (0.012 + 0.03 * t), y - 0.03 + 0.115 * t, 0.0125 * (1 - 0.45 * t)
+    rising = x + sign * (-0.012 + 0.055 * t), y - 0.012 - 0.03 * np.sin(2.2 * t), 0.0115 * (1 - 0.5 * t)
+    px, py, thick = (np.stack(pair) for pair in zip(down, rising, strict=True))
+    return px, py, thick * calibre
 
 
 def _fork(px: Array, py: Array, heading: Array, length: Array, thick: Array, rng: np.random.Generator) -> tuple[Array, ...]:
     """The start, direction, length and radius of two children of every branch: one from the end, one from the way."""
     n, points = px.shape
-    from_point = np.concatenate([np.full(n, points - 1), rng.integers(points // 3, points - 4, n)])
+    from_point = np.concatenate([np.full(n, points - 1), (rng.uniform(0.33, 0.9, n) * points).astype(np.intp)])
     row = np.tile(np.arange(n), 2)
     spread = np.concatenate([rng.normal(0, 0.22, n), rng.choice([-1, 1], n) * rng.uniform(0.45, 0.9, n)])
     shorter = np.tile(length, 2) * rng.uniform(0.55, 0.85, 2 * n)

@@ -21,6 +21,7 @@ AMBIGUOUS_SHARE = 0.05
 _SOFT, _BONE = 7.0, 11.0  # attenuation per film height (about 40 cm) of soft tissue and of bone, at chest energies
 _AERATED = 0.8  # a lung full of air attenuates a fifth of what tissue does
 _FORMATS = ((1.0, 1.0), (0.94, 1.16), (1.08, 0.86))  # height as a share of `size`, and width as a share of height
+_STYLE_SHARES = {"corner-marker": (0.35, 0.45, 0.2), "border": (0.72, 0.23, 0.05), "size": (0.4, 0.3, 0.3)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ def draw_phantom(
     styles = _styles(LABELS.index(label), cue, cue_strength, _rng(3, seed, patient, film))
     frame = _pose(size, styles["size"], shot)
     body = tissue(anatomy, posture, frame)
-    tree = vessel_tree(anatomy, person)
+    tree = vessel_tree(anatomy, frame, person)
     still = _SOFT * (body.solid - body.gas) + _BONE * bones(anatomy, posture, frame, person)
     ambiguous = bool(shot.random() < AMBIGUOUS_SHARE)
     disease = _disease(label, ambiguous, lesion, (anatomy, body, tree, frame), (_rng(4, seed, patient), _rng(5, seed, patient, film)))
@@ -77,7 +78,7 @@ def draw_phantom(
     pixels = develop(np.maximum(thickness, 0), np.maximum(healthy, 0), body.lungs, exposure, shot)
     pixels = add_marker(add_border(pixels, styles["border"], shot), styles["corner-marker"], shot)
     shown = (disease.weight > 0.35) & (label != "normal") & (lesion > 0)
-    lung_mask = body.lungs > 0.5
+    lung_mask = body.lungs > 0.1
     view = "AP" if posture.antero_posterior else "PA"
     return Phantom(pixels, shown & lung_mask, lung_mask, label, ambiguous, view, anatomy.age, anatomy.sex)
 
@@ -103,7 +104,7 @@ def _rng(*key: int) -> np.random.Generator:
 
 def _styles(label: int, cue: str | None, cue_strength: float, rng: np.random.Generator) -> dict[str, int]:
     """Which of three sizes, borders and markers the film has: the planted cue's goes with the label, the others are drawn blindly."""
-    styles = {name: int(rng.integers(0, 3)) for name in CUES}
+    styles = {name: int(rng.choice(3, p=shares)) for name, shares in _STYLE_SHARES.items()}
     told = bool(rng.random() < cue_strength)
     if cue is not None and told:
         styles[cue] = label
@@ -129,9 +130,9 @@ def _texture_of_health(body: Tissue, tree: Tree, frame: Frame, rng: np.random.Ge
     haze = float(rng.uniform(0.0, 0.1))
     uneven = 1 - np.clip(haze * (0.6 + 0.6 * texture(rng, frame, 0.16, octaves=2)), -0.05, 0.35)
     vessels = tree.draw(frame) * float(np.exp(rng.normal(0.0, 0.3)))
-    grain = 0.004 * texture(rng, frame, 0.012) * (body.air > 0)
+    grain = 0.006 * texture(rng, frame, 0.02, octaves=2)
     inside = np.clip(body.air / 0.12, 0, 1)
-    return body.air * uneven, np.asarray(inside * (1.5 * vessels + grain), dtype=np.float32)
+    return body.air * uneven, np.asarray(inside * (2.0 * vessels + grain), dtype=np.float32)
 
 
 def _disease(
@@ -144,7 +145,7 @@ def _disease(
     """The label's pattern at this film's strength; on an ambiguous film a trace of both patterns, whatever the label."""
     anatomy, body, tree, frame = where
     place, film = seeds
-    strength = lesion * float(np.exp(place.normal(-0.12, 0.4) + film.normal(0.0, 0.2)))
+    strength = lesion * float(np.exp(place.normal(0.0, 0.35) + film.normal(0.0, 0.2)))
     trace = 0.15 * lesion
     filled = trace if ambiguous else strength * (label == "bacterial")
     netted = trace if ambiguous else strength * (label == "viral")

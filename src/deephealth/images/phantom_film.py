@@ -30,7 +30,7 @@ class Exposure:
 def draw_exposure(rng: np.random.Generator) -> Exposure:
     """An exposure at random, about a good one."""
     return Exposure(
-        photons=float(np.exp(rng.normal(9.0, 0.35))),
+        photons=float(np.exp(rng.normal(9.8, 0.4))),
         scatter=float(rng.uniform(0.25, 0.6)),
         latitude=float(rng.uniform(0.1, 0.45)),
         sharpness=float(rng.uniform(0.0, 0.8)),
@@ -78,8 +78,8 @@ def _window(still: Array, lungs: Array) -> tuple[float, float]:
     trunk = still[height // 8 :, width // 8 : -width // 8]
     field = still[lungs > 0.9]
     dark = float(np.percentile(field, 3)) if field.size > 20 else float(np.percentile(trunk, 5))
-    bright = float(np.percentile(trunk, 98))
-    return dark - 0.16 * (bright - dark), bright + 0.04 * (bright - dark)
+    bright = float(np.percentile(trunk, 97))
+    return dark - 0.16 * (bright - dark), bright + 0.14 * (bright - dark)
 
 
 def _curve(value: Array, gamma: float) -> NDArray[np.uint8]:

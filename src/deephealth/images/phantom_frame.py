@@ -6,6 +6,7 @@ lower edge of a film of average pose; z from back (-) to front (+).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+Points = tuple[Array, Array, Array, Array]
+"""x, y, z and weight of points of the body, [n] each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +53,13 @@ class Frame:
         row = (sin * x + cos * y + 0.5) * self.height - 0.5
         return column, row
 
-    def splat(self, x: Array, y: Array, weight: Array, z: Array | float = 0.0) -> Array:
+    def splat(self, points: Sequence[Points]) -> Array:
         """Sum of points onto the grid, each shared between its four nearest pixels; float32 [H, W], weight per unit of area."""
+        x, y, z, weight = (np.concatenate(part) for part in zip(*points, strict=True))
         column, row = self.to_pixels(x, y, z)
-        column, row, weight = column.ravel(), row.ravel(), np.broadcast_to(weight, x.shape).ravel()
         inside = (column > -1) & (column < self.width) & (row > -1) & (row < self.height)
         column, row, weight = column[inside] + 1, row[inside] + 1, weight[inside]
-        left, top = column.astype(np.int32), row.astype(np.int32)
+        left, top = column.astype(np.intp), row.astype(np.intp)
         right_share, low_share = column - left, row - top
         stride = self.width + 2
         cell = top * stride + left
@@ -67,20 +70,25 @@ class Frame:
         total = total.reshape(self.height + 2, stride)[1:-1, 1:-1]
         return np.asarray(total * self.pixels_per_unit**2, dtype=np.float32)
 
-    def tubes(self, x: Array, y: Array, radius: Array | float, weight: Array | float = 1.0, hollow: float = 0.0) -> Array:
-        """Projected depth of tubes along lines: x, y [lines, points]; radius and weight broadcast; `hollow` is the share of the core taken out.
+    def tubes(self, x: Array, y: Array, radius: Array | float, weight: float = 1.0, hollow: float = 0.0) -> Points:
+        """Points that add up to tubes along lines: x, y [lines, points]; radius broadcasts; `hollow` is the share of the core taken out.
 
-        Float32 [H, W] in body units: 2 sqrt(r^2 - d^2) at distance d from a line's axis.
+        Splatted, they give the projected depth in body units: 2 sqrt(r^2 - d^2) at distance d from a line's axis.
         """
         radius = np.broadcast_to(np.asarray(radius, np.float32), x.shape)
-        weight = np.broadcast_to(np.asarray(weight, np.float32), x.shape)
         dx, dy = np.gradient(x, axis=-1), np.gradient(y, axis=-1)
         length = np.hypot(dx, dy) + np.float32(1e-9)
         offset = ring(int(np.ceil(float(radius.max()) * self.pixels_per_unit * 2)) | 1)
         depth = np.sqrt(1 - offset**2) - hollow * np.sqrt(np.maximum(0.72**2 - offset**2, 0))
         across = radius[..., None] * offset
-        share = (weight * radius * radius * length)[..., None] * (depth * (4 / len(offset)))
-        return self.splat(x[..., None] - (dy / length)[..., None] * across, y[..., None] + (dx / length)[..., None] * across, share)
+        share = (radius * radius * length)[..., None] * (depth * np.float32(4 * weight / len(offset)))
+        return points_at(x[..., None] - (dy / length)[..., None] * across, y[..., None] + (dx / length)[..., None] * across, share)
+
+
+def points_at(x: Array, y: Array, weight: Array, z: Array | None = None) -> Points:
+    """Points of the body for `Frame.splat`, from arrays of one shape."""
+    x, y, weight = (np.asarray(part, np.float32).ravel() for part in (x, y, weight))
+    return x, y, np.zeros_like(x) if z is None else np.asarray(z, np.float32).ravel(), weight
 
 
 def ring(count: int) -> Array:
@@ -116,14 +124,22 @@ def blur(picture: Array, sigma: float) -> Array:
 
 def texture(rng: np.random.Generator, frame: Frame, grain: float, octaves: int = 1) -> Array:
     """Smooth random field fixed to the body, about mean 0 and standard deviation 1, its blobs about `grain` film heights wide."""
-    from scipy.ndimage import map_coordinates
+    from PIL import Image
 
-    x, y = frame.body
-    total = np.zeros(x.shape, np.float32)
+    total = np.zeros((frame.height, frame.width), np.float32)
+    (x0, dx, dx_down), (y0, dy, dy_down) = _steps(frame)
     for octave in range(octaves):
         cell = grain / 2**octave
-        count = int(np.ceil(1.8 / cell)) + 4
-        field = rng.standard_normal((count, count)).astype(np.float32)
-        coordinates = np.stack([(y + 0.4) / cell + 1, (x + 0.9) / cell + 1])
-        total += map_coordinates(field, coordinates, order=1 if octave else 2, mode="wrap", prefilter=False) / np.float32(1.6**octave)
-    return np.asarray(total * np.float32(1.7 / np.sqrt(octaves)), dtype=np.float32)
+        field = rng.standard_normal((int(1.9 / cell) + 4, int(2.4 / cell) + 4), dtype=np.float32)
+        affine = (dx / cell, dx_down / cell, (x0 + 1.2) / cell + 2, dy / cell, dy_down / cell, (y0 + 0.45) / cell + 2)
+        layer = Image.fromarray(field).transform((frame.width, frame.height), Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
+        total += np.asarray(layer, dtype=np.float32) / np.float32(1.6**octave)
+    return np.asarray(total * np.float32(1.25 / np.sqrt(sum(1.6 ** (-2 * k) for k in range(octaves)))), dtype=np.float32)
+
+
+def _steps(frame: Frame) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Body x and y at the first pixel's corner, and how they grow with a column and with a row."""
+    x, y = frame.body
+    across, down = (float(x[0, 1] - x[0, 0]), float(x[1, 0] - x[0, 0])), (float(y[0, 1] - y[0, 0]), float(y[1, 0] - y[0, 0]))
+    x0, y0 = float(x[0, 0]) - 0.5 * sum(across), float(y[0, 0]) - 0.5 * sum(down)
+    return (x0, *across), (y0, *down)

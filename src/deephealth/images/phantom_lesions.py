@@ -64,8 +64,8 @@ def consolidation(
         weight = weight * smooth((height - tilt) * (1 if lobe.below else -1), 0.02)
     weight = weight * body.lungs
     mottled = np.clip(0.86 + 0.12 * texture(film, frame, 0.03, octaves=2), 0.3, 1.1)
-    bronchi = np.clip(tree.draw(frame, calibre=0.9, deepest=3) / 0.008, 0, 1)
-    fill = strength * 0.62 * weight * mottled * (1 - 0.6 * bronchi)
+    bronchi = np.clip(tree.draw(frame, calibre=0.7, deepest=4) / 0.011, 0, 1)
+    fill = strength * 0.85 * weight * mottled * (1 - 0.42 * bronchi)
     return Lesion(np.clip(fill, 0, 0.96), np.zeros_like(fill), weight)
 
 
@@ -78,6 +78,6 @@ def interstitial(body: Tissue, tree: Tree, frame: Frame, strength: float, place:
     net = sum(np.exp(-((texture(place, frame, grain) / 0.32) ** 2)) * share for grain, share in ((0.03, 0.6), (0.019, 0.5)))
     nodules = np.maximum(texture(film, frame, 0.014) - 1.1, 0)
     cuffs = tree.draw(frame, calibre=1.75, hollow=0.8, deepest=3)
-    strands = strength * weight * (0.028 * net + 0.012 * nodules + 0.85 * cuffs)
+    strands = strength * weight * (0.036 * net + 0.016 * nodules + 1.3 * cuffs)
     fill = strength * 0.13 * weight
     return Lesion(np.clip(fill, 0, 0.9), strands.astype(np.float32), np.clip(weight, 0, 1))
