@@ -135,7 +135,7 @@ def write_histogram(summary: DatasetSummary, path: Path) -> None:
     axes.set_title(f"{_name(summary)}: {summary.all.films:,} films of {summary.all.patients:,} patients", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(y=0.12)
-    axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper right", bbox_to_anchor=(1.0, 1.02))
+    figure.legend(frameon=False, fontsize=8, ncols=2, loc="outside lower center")
     with atomic.replacing(Path(path)) as temporary:
         FigureCanvasAgg(figure).print_figure(temporary, format="png", dpi=150, metadata={"Software": None})
 

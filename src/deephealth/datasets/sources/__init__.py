@@ -39,8 +39,13 @@ def open_dataset(path: str | Path, *, layout: str = "auto", fewest_classes: int 
     given = Path(path).expanduser().absolute()
     if not given.exists():
         raise DatasetError(f"{given} does not exist; expected a folder of films or a CSV that lists them.")
-    place, layout = recognise(given, layout)
-    films, problems, notes = READERS[layout](place)
+    if given.is_file() and not header_of(given):
+        raise DatasetError(f"{given} is no CSV in UTF-8; expected a folder of films or a CSV that lists them (unpack an archive first).")
+    try:
+        place, layout = recognise(given, layout)
+        films, problems, notes = READERS[layout](place)
+    except OSError as error:
+        raise DatasetError(f"{error.filename or given} cannot be read ({error.strerror}); expected a folder of films or a CSV.") from error
     root = place if place.is_dir() else place.parent
     if confined:
         films, outside = _inside(films, root)
@@ -52,8 +57,8 @@ def recognise(given: Path, layout: str = "auto") -> tuple[Path, str]:
     """(folder or table to read, layout) for what the user pointed at; a `layout` other than "auto" is kept."""
     if given.is_file():
         return given, (_table_layout(given) if layout == "auto" else layout)
-    listed = next((given / name for name in _TABLES if {"path", "label"} <= set(header_of(given / name))), None)
-    if layout in ("auto", "csv") and listed:
+    listed = next((given / name for name in _TABLES if layout == "csv" or {"path", "label"} <= set(header_of(given / name))), None)
+    if listed and layout in ("auto", "csv"):
         return listed, "csv"
     if layout in ("auto", "covid-chestxray") and is_covid_table(given / TABLE):
         return given / TABLE, "covid-chestxray"

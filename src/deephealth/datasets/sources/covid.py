@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deephealth.datasets.index import Film, Problem
 from deephealth.datasets.sources.fields import Found, age_of, frontal_view, patient_notes, sex_of
-from deephealth.datasets.sources.tables import Row, collection_of, header_of, locate, once, read_rows
+from deephealth.datasets.sources.tables import Row, header_of, locate, once, read_rows
 from deephealth.errors import DatasetError
 
 TABLE = "metadata.csv"
@@ -33,7 +33,7 @@ def read_covid(path: Path) -> Found:
     listed = [_film(row, table.parent) for row in rows]
     films, problems = once([film for film in listed if isinstance(film, Film)])
     notes = ['Films whose finding names COVID-19 are "covid-19", all others with a stated finding are "other".']
-    notes += patient_notes(collection_of(film) for film in films)
+    notes += patient_notes(films, named=True)
     return films, problems + [entry for entry in listed if isinstance(entry, Problem)], notes
 
 

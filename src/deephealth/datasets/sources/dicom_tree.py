@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from deephealth.datasets.index import ALIASES, Film, Problem, canonical_label
 from deephealth.datasets.sources.fields import Found, age_of, frontal_view, patient_notes, sex_of
 from deephealth.datasets.sources.folders import class_files, class_folders
-from deephealth.datasets.sources.tables import collection_of
 from deephealth.datasets.sources.walk import films_below
 from deephealth.errors import DatasetError
 
@@ -30,6 +29,7 @@ _TAGS = (
     "BodyPartExamined",
     "StudyDate",
     "InstitutionName",
+    "Rows",
 )
 _MODALITIES = frozenset({"", "CR", "DX", "RG", "OT"})
 _CHEST = ("CHEST", "THORAX", "LUNG")
@@ -58,13 +58,13 @@ def read_dicom_tree(root: Path) -> Found:
     listed = [_film(name, path, canonical_label(folder.path.name), folder.split) for folder, name, path in class_files(root)]
     films = [entry for entry in listed if isinstance(entry, Film)]
     _refuse_patient_folders(root, films)
-    return films, [entry for entry in listed if isinstance(entry, Problem)], patient_notes(collection_of(film) for film in films)
+    return films, [entry for entry in listed if isinstance(entry, Problem)], patient_notes(films, named=True)
 
 
 def _film(name: str, path: Path, label: str, split: str) -> Film | Problem:
     tags = _read_tags(path)
     if tags is None:
-        return Problem(name, "not a readable DICOM file")
+        return Problem(name, "not a readable DICOM film")
     if _text(tags, "Modality").upper() not in _MODALITIES:
         return Problem(name, "its modality is not CR, DX or RG")
     body_part = _text(tags, "BodyPartExamined").upper()
@@ -94,9 +94,10 @@ def _read_tags(path: Path) -> Dataset | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
+            tags = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
         except (InvalidDicomError, OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError):
             return None
+        return tags if "Rows" in tags else None  # reports and directories have no picture
 
 
 def _text(tags: Dataset, keyword: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from deephealth.datasets.index import Film, Problem
 
@@ -45,18 +45,17 @@ def patient_in_name(file_name: str) -> tuple[str, str] | None:
     return None
 
 
-def patient_or_film(name: str) -> tuple[str, str]:
-    """(patient, collection) for the film called `name`; where the name carries no patient, (`name`, "")."""
-    return patient_in_name(name) or (name, "")
+def patient_of(name: str) -> str:
+    """The patient that the film's name carries, or else the name: a film of which nothing is known is its own patient."""
+    found = patient_in_name(name)
+    return found[0] if found else name
 
 
-def patient_notes(collections: Iterable[str | None]) -> list[str]:
-    """Sentences that say where the patients of films come from.
-
-    `collections` has one entry a film, as `patient_or_film` gives, or None for a patient that the data set names itself.
-    """
-    counts = Counter(name for name in collections if name is not None)
-    unknown = counts.pop("", 0)
+def patient_notes(films: Sequence[Film], *, named: bool = False) -> list[str]:
+    """Sentences that say where the patients of `films` come from; `named`: the data set itself names them."""
+    unknown = sum(film.patient == film.name for film in films)
+    found = [patient_in_name(film.name) for film in films if film.patient != film.name and not named]
+    counts = Counter(entry[1] for entry in found if entry)
     notes = [f"Patients of {count} films are read from their {name} file names." for name, count in sorted(counts.items())]
     if unknown:
         notes.append(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from deephealth.datasets.index import Film, canonical_label
-from deephealth.datasets.sources.fields import SPLIT_NAMES, Found, patient_notes, patient_or_film
-from deephealth.datasets.sources.walk import films_below, subfolders
+from deephealth.datasets.sources.fields import SPLIT_NAMES, Found, patient_notes, patient_of
+from deephealth.datasets.sources.walk import films_below, is_mask_folder, subfolders
 from deephealth.errors import DatasetError
 
 
@@ -35,12 +35,20 @@ def class_folders(root: Path) -> list[ClassFolder]:
 
 def read_folders(root: Path) -> Found:
     """Films of class folders; the class is the folder's name, the patient is taken from names that carry one."""
-    films, collections = [], []
-    for folder, name, path in class_files(root):
-        patient, collection = patient_or_film(name)
-        films.append(Film(name, path, canonical_label(folder.path.name), patient, split=folder.split))
-        collections.append(collection)
-    return films, [], patient_notes(collections)
+    films = [
+        Film(name, path, canonical_label(folder.path.name), patient_of(name), split=folder.split)
+        for folder, name, path in class_files(root)
+    ]
+    return films, [], _folder_notes(root, films) + patient_notes(films)
+
+
+def _folder_notes(root: Path, films: Sequence[Film]) -> list[str]:
+    """Sentences about folders that a user may have meant as classes but that add no film."""
+    masks = [entry.name for entry in sorted(root.iterdir()) if is_mask_folder(entry.name) and entry.is_dir()]
+    used = {film.path.relative_to(root).parts[: 2 if film.split else 1] for film in films}
+    empty = [relative for folder in class_folders(root) if (relative := folder.path.relative_to(root)).parts not in used]
+    notes = [f"The folder {name} is taken for masks, not for a class." for name in masks]
+    return notes + [f"The folder {folder.as_posix()} holds no film." for folder in empty]
 
 
 def class_files(root: Path) -> Iterator[tuple[ClassFolder, str, Path]]:

@@ -11,10 +11,11 @@ import io
 import math
 import re
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from deephealth.datasets.index import Film, Problem, canonical_label
-from deephealth.datasets.sources.fields import Found, age_of, patient_in_name, patient_notes, patient_or_film, sex_of, split_of
+from deephealth.datasets.sources.fields import Found, age_of, patient_notes, patient_of, sex_of, split_of
 from deephealth.errors import DatasetError
 
 # The names of each column in order of preference, folded to lower case with "_" between words.
@@ -42,7 +43,7 @@ def read_rows(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
         text = path.read_text(encoding="utf-8-sig")
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
         header = tuple(_fold(cell) for cell in next(lines, []))
-        rows = [dict(zip(header, (cell.strip() for cell in line), strict=False)) for line in lines if any(line)]
+        rows = [dict(zip_longest(header, (cell.strip() for cell in line[: len(header)]), fillvalue="")) for line in lines if any(line)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path} cannot be read as a CSV ({error}); expected UTF-8 text with a header row.") from error
     return header, rows
@@ -68,7 +69,7 @@ def read_table(path: Path) -> Found:
         raise DatasetError(f"{path} has the columns {found}; expected path and label at least: add {' and '.join(absent)}.")
     listed = [_film({field: row.get(name, "") for field, name in columns.items()}, path.parent) for row in rows]
     films, problems = once([film for film in listed if isinstance(film, Film)])
-    notes = patient_notes(collection_of(film) for film in films)
+    notes = patient_notes(films, named="patient" in columns)
     return films, problems + [problem for problem in listed if isinstance(problem, Problem)], notes
 
 
@@ -107,14 +108,6 @@ def locate(text: str, folder: Path) -> tuple[str, Path] | None:
     return None
 
 
-def collection_of(film: Film) -> str | None:
-    """Where the patient of a film comes from, for `patient_notes`: None from the table, a collection from the name, "" from nowhere."""
-    if film.patient == film.name:
-        return ""
-    found = patient_in_name(film.name)
-    return found[1] if found and found[0] == film.patient else None
-
-
 def _film(cells: Row, folder: Path) -> Film | Problem:
     written, label = cells["path"], cells["label"]
     if not written:
@@ -135,7 +128,7 @@ def _film(cells: Row, folder: Path) -> Film | Problem:
         name=name,
         path=path,
         label=canonical_label(label),
-        patient=cells.get("patient", "") or patient_or_film(name)[0],
+        patient=cells.get("patient", "") or patient_of(name),
         source=cells.get("source", ""),
         split=split,
         view=cells.get("view", "").upper(),

@@ -22,14 +22,19 @@ def may_be_film(name: str) -> bool:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Folders directly in `folder` that may be part of a data set, sorted."""
-    return sorted(entry for entry in folder.iterdir() if visible(entry.name) and entry.is_dir())
+    """Folders directly in `folder` that may be part of a data set, sorted; folders of masks are none."""
+    return sorted(entry for entry in folder.iterdir() if visible(entry.name) and entry.is_dir() and not is_mask_folder(entry.name))
+
+
+def is_mask_folder(name: str) -> bool:
+    """True for folders that hold masks of films, such as "lung_masks"."""
+    return name.lower().replace("-", "_").rsplit("_", 1)[-1] in ("mask", "masks")
 
 
 def films_below(folder: Path) -> Iterator[str]:
     """Paths, relative to `folder` with "/" separators, of all files at any depth that may be films; a loop of links is walked once."""
     seen: set[str] = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
+    for parent, folders, files in os.walk(folder, onerror=_give_up, followlinks=True):
         real = os.path.realpath(parent)
         if real in seen:
             folders.clear()
@@ -39,3 +44,8 @@ def films_below(folder: Path) -> Iterator[str]:
         relative = os.path.relpath(parent, folder)
         prefix = "" if relative == "." else relative.replace(os.sep, "/") + "/"
         yield from (prefix + name for name in sorted(files) if may_be_film(name))
+
+
+def _give_up(error: OSError) -> None:
+    # Left to itself, os.walk passes over a folder that it may not read.
+    raise error
