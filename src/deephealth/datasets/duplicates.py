@@ -7,9 +7,10 @@ are: coarse structure is removed first, and what is compared is the fine pattern
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +24,23 @@ HASH_BYTES = 32
 NEAR_CORRELATION = 0.82
 SEEN_DISTANCE = 30
 
+NEAR_CORRELATION_IF_HASH = 0.6
+CANDIDATE_CORRELATION = 0.6
+
+_HALF = THUMBNAIL_SIDE // 2
 _BLUR = 2.0  # standard deviation, in thumbnail pixels, of what is taken away before films are correlated
 _FLATTEST = 0.5  # root mean square, in grey levels, of the fine pattern below which a film is blank and resembles nothing
 _SKIPPED = 10  # zigzag number of the first DCT coefficient in the hash: the ones before it are alike in all chest films
 _BLOCK = 512
+
+
+def _laid(pictures: NDArray[Any], turns: int, mirrored: bool) -> NDArray[Any]:
+    return np.rot90(pictures[:, :, ::-1] if mirrored else pictures, turns, axes=(1, 2))
+
+
+# How a copy may have been turned: the eight ways to lay a square on itself. Small turns and crops would join here.
+View = Callable[[NDArray[Any]], NDArray[Any]]
+_VIEWS: tuple[View, ...] = tuple(partial(_laid, turns=turns, mirrored=mirrored) for mirrored in (False, True) for turns in range(4))
 
 _found: weakref.WeakKeyDictionary[FilmFacts, tuple[Pair, ...]] = weakref.WeakKeyDictionary()
 
@@ -111,16 +125,12 @@ def hash_thumbnails(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def fine_patterns(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What `find_duplicates` correlates: uint8 [n, 64, 64] to float32 [n, 4096], each of length 1 (0 for a blank film)."""
+    """What `find_duplicates` correlates: uint8 [n, 64, 64] to float32 [n, 64, 64], mean 0 and length 1 each (all 0 for a blank film)."""
     blur = _blur_matrix()
-    patterns = np.empty((len(thumbnails), THUMBNAIL_SIDE**2), dtype=np.float32)
+    patterns = np.empty(thumbnails.shape, dtype=np.float32)
     for start in range(0, len(thumbnails), _BLOCK):
         part = thumbnails[start : start + _BLOCK].astype(np.float32)
-        fine = (part - blur @ part @ blur.T).reshape(len(part), -1)
-        fine -= fine.mean(axis=1, keepdims=True)
-        length = np.linalg.norm(fine, axis=1, keepdims=True)
-        fine[(length < _FLATTEST * THUMBNAIL_SIDE)[:, 0]] = 0
-        patterns[start : start + _BLOCK] = fine / np.maximum(length, 1e-6)
+        patterns[start : start + _BLOCK] = _unit(part - blur @ part @ blur.T, _FLATTEST * THUMBNAIL_SIDE)
     return patterns
 
 
@@ -139,14 +149,42 @@ def _search(facts: FilmFacts) -> tuple[Pair, ...]:
 
 
 def _near(thumbnails: NDArray[np.uint8]) -> list[tuple[int, int, float]]:
+    """Pairs i < j of near copies and their correlation, the best over the views of film i."""
     patterns = fine_patterns(thumbnails)
-    found = []
-    for start in range(0, len(patterns), _BLOCK):
-        block = patterns[start : start + _BLOCK] @ patterns[start:].T
-        for i, j in np.argwhere(block > NEAR_CORRELATION):
-            if i < j:
-                found.append((start + int(i), start + int(j), min(float(block[i, j]), 1.0)))
-    return found
+    halved = _unit(patterns.reshape(-1, _HALF, 2, _HALF, 2).mean(axis=(2, 4)).astype(np.float32), 0.0)
+    hashes = hash_thumbnails(thumbnails)
+    best: dict[tuple[int, int], float] = {}
+    for view in _VIEWS:
+        for i, j in _candidates(halved, view):
+            correlation = np.einsum("nxy,nxy->n", view(patterns[i]), patterns[j])
+            close = _differing(hash_thumbnails(view(thumbnails[i])), hashes[j]) <= SEEN_DISTANCE
+            for row in np.flatnonzero((correlation > NEAR_CORRELATION) | (close & (correlation > NEAR_CORRELATION_IF_HASH))):
+                pair = int(i[row]), int(j[row])
+                best[pair] = max(best.get(pair, 0.0), min(float(correlation[row]), 1.0))
+    return [(i, j, correlation) for (i, j), correlation in best.items()]
+
+
+def _candidates(halved: NDArray[np.float32], view: View) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Rows i < j whose patterns at half the size are alike when film i is seen in `view`: few enough to look at closely."""
+    flat = halved.reshape(len(halved), -1)
+    for start in range(0, len(halved), _BLOCK):
+        block = view(halved[start : start + _BLOCK])
+        i, j = np.nonzero(block.reshape(len(block), -1) @ flat[start:].T > CANDIDATE_CORRELATION)
+        later = i < j
+        yield start + i[later], start + j[later]
+
+
+def _unit(patterns: NDArray[np.float32], shortest: float) -> NDArray[np.float32]:
+    """Each picture less its mean and divided by its length; 0 when the length is not over `shortest`."""
+    centred = patterns - patterns.mean(axis=(1, 2), keepdims=True)
+    length = np.linalg.norm(centred, axis=(1, 2), keepdims=True)
+    unit: NDArray[np.float32] = np.where(length > shortest, centred / np.maximum(length, 1e-6), 0).astype(np.float32)
+    return unit
+
+
+def _differing(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int64]:
+    count: NDArray[np.int64] = np.bitwise_count(_words(a) ^ _words(b)).sum(axis=1, dtype=np.int64)
+    return count
 
 
 def _words(hashes: NDArray[np.uint8]) -> NDArray[np.uint64]:
