@@ -151,11 +151,11 @@ class _Machine:
 
     def append(self, _: Any) -> None:
         item = self.stack.pop()
-        self.stack[-1].append(item)
+        self._list().append(item)
 
     def appends(self, _: Any) -> None:
         items = self.to_mark()
-        self.stack[-1].extend(items)
+        self._list().extend(items)
 
     def set_item(self, _: Any) -> None:
         value, key = self.stack.pop(), self.stack.pop()
@@ -164,6 +164,12 @@ class _Machine:
     def set_items(self, _: Any) -> None:
         items = self.to_mark()
         self._dictionary().update(zip(items[::2], items[1::2], strict=True))
+
+    def _list(self) -> list[Any]:
+        top = self.stack[-1]
+        if not isinstance(top, list):
+            raise TypeError("items added to something that is no list")
+        return top
 
     def _dictionary(self) -> dict[Any, Any]:
         top = self.stack[-1]
@@ -249,6 +255,8 @@ def _allowed(module: str, name: str) -> _Name:
 
 def _tensor(storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> NDArray[Any]:
     """The view of a storage that a tensor is, copied; its last element must lie inside, and it may not be larger than the storage."""
+    if not isinstance(storage, _Storage):
+        raise TypeError("a tensor of something that is no storage")
     values = storage.values
     last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
     fits = all(number >= 0 for number in (offset, *shape, *strides)) and int(np.prod(shape, dtype=object)) <= len(values)
