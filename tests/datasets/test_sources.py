@@ -282,8 +282,8 @@ def test_csv_rows_that_cannot_be_used_are_problems(tmp_path: Path) -> None:
 def test_csv_paths_may_lie_outside_unless_confined(tmp_path: Path) -> None:
     write(tmp_path, "else/a.png", "else/b.png", "set/c.png", "set/d.png")
     (tmp_path / "set" / "e.png").symlink_to(tmp_path / "else" / "a.png")
-    rows = [f"{tmp_path}/else/a.png,x", "../else/b.png,y", "c.png,x", "../set/d.png,y", "e.png,x", "dir\\\\..\\\\c.png,x"]
-    root = table(tmp_path / "set", "path,label\n" + "\n".join(rows[:5]))
+    rows = [f"{tmp_path}/else/a.png,x", "../else/b.png,y", "c.png,x", "../set/d.png,y", "e.png,x"]
+    root = table(tmp_path / "set", "path,label\n" + "\n".join(rows))
     names = {film.name for film in open_dataset(root).films}
     assert names == {f"{tmp_path}/else/a.png", "../else/b.png", "c.png", "d.png", "e.png"}
     confined = open_dataset(root, confined=True)
