@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 MOST_COMPONENTS = 64
-_EXPLAINED = 0.95
+_EXPLAINED = 0.99
 _SMALLEST_SPREAD = (
     1e-3  # a direction's spread is never taken as less than this share of the mean spread: one constant feature must not rule
 )
@@ -49,7 +49,7 @@ class NoveltyModel:
 def fit_novelty(features: Array) -> NoveltyModel:
     """Fit to the features float32 [n, d] of the training films; n may be smaller than d, and is at least 2.
 
-    As many components as explain 95 % of the variance, at most 64, and at most half of n - 1, since more could not be estimated.
+    As many components as explain 99 % of the variance, at most 64, and at most half of n - 1, since more could not be estimated.
     ValueError for fewer than two films or values that are not finite.
     """
     x = np.asarray(features, dtype=np.float64)
@@ -96,8 +96,14 @@ def choose_threshold(distances: Array, refuse: float = 0.01) -> float:
         return float(values[rank - 1])
     logs = np.log(np.maximum(values, 1e-9))
     spread = float(logs.std(ddof=1)) if n > 1 else 1.0
-    bound = math.exp(float(logs.mean()) + NormalDist().inv_cdf(1 - refuse) * spread * math.sqrt(1 + 1 / n))
+    bound = math.exp(float(logs.mean()) + _student(1 - refuse, max(n - 1, 1)) * spread * math.sqrt(1 + 1 / n))
     return max(float(values[-1]), bound)
+
+
+def _student(share: float, freedom: int) -> float:
+    """The quantile of Student's t, by the first terms of its Cornish-Fisher expansion (Abramowitz & Stegun 26.7.5)."""
+    z = NormalDist().inv_cdf(share)
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
 
 
 def _principal(centred: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
