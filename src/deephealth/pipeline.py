@@ -29,6 +29,7 @@ from deephealth.evaluation.recording import make_record, training_hashes, with_e
 from deephealth.evaluation.report import write_report
 from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
 from deephealth.evaluation.shortcuts import audit_shortcuts
+from deephealth.evaluation.terminal import evaluation_text
 from deephealth.features.backbones import Backbone, load_backbone
 from deephealth.features.extract import FeatureTable, extract_features
 from deephealth.inference.predictor import load_model
@@ -156,7 +157,7 @@ class Run:
 
     def text(self) -> str:
         """The run for a terminal: verdict, scores with intervals, where things lie."""
-        lines = [self.audit.verdict, "", self.evaluation.text(), "", f"model:  {self.folder.model}", f"report: {self.folder.html}"]
+        lines = [self.audit.verdict, "", evaluation_text(self.evaluation), "", f"model:  {self.folder.model}", f"report: {self.folder.html}"]
         return "\n".join(lines)
 
 

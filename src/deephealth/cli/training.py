@@ -124,6 +124,7 @@ def _add_evaluate(commands: SubCommands) -> None:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from deephealth import pipeline
+    from deephealth.evaluation.terminal import evaluation_text
 
     evaluation = pipeline.evaluate(
         options.model,
@@ -139,7 +140,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         threads=options.threads,
         listener=terminal(options.quiet),
     )
-    print(evaluation.text())
+    print(evaluation_text(evaluation))
     for path in (options.html, options.json):
         if path:
             print(f"report: {path}")

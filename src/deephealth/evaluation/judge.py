@@ -16,7 +16,6 @@ from deephealth.evaluation.evaluate import score_predictions
 from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
 from deephealth.images.archive import FilmFile
 from deephealth.images.read import read_film
-from deephealth.inference.heatmap import overlay
 from deephealth.inference.predictor import Prediction, Predictor
 from deephealth.model.file import Model
 from deephealth.settings.progress import Listener, silent
@@ -75,6 +74,8 @@ def judge(
 
 def pictures(judged: Judged) -> list[tuple[str, bytes, bytes]]:
     """(name, film as PNG, film with the evidence for its answer drawn over it as PNG) of the most confident errors, for the report."""
+    from deephealth.inference.heatmap import overlay
+
     found = []
     by_name = {film.name: (film, answer) for film, answer in zip(judged.films, judged.predictions, strict=True)}
     for case in judged.evaluation.errors:

@@ -1,0 +1,40 @@
+"""An evaluation as a few lines for a terminal: every score with its interval and what it rests on."""
+
+from __future__ import annotations
+
+from deephealth.evaluation.intervals import Interval
+from deephealth.evaluation.results import Evaluation
+
+
+def evaluation_text(evaluation: Evaluation) -> str:
+    """Notes, headline scores, one line a class, and the frozen operating points, as text."""
+    scores, context = evaluation.scores, evaluation.context
+    lines = [*context.notes, f"{context.split_name}: {scores.n_films} films of {scores.n_patients} patients; 95 % intervals over patients"]
+    lines += [
+        f"  {name:<18} {_shown(interval)}"
+        for name, interval in (
+            ("balanced accuracy", scores.balanced_accuracy),
+            ("accuracy", scores.accuracy),
+            ("macro AUC", scores.macro_auc),
+            ("ECE", scores.ece),
+        )
+    ]
+    width = max(len(entry.label) for entry in scores.classes)
+    for entry in scores.classes:
+        counts = f"{entry.n_films} films, {entry.n_patients} patients"
+        lines.append(
+            f"  {entry.label:<{width}}  sensitivity {_shown(entry.sensitivity)}  specificity {_shown(entry.specificity)}  "
+            f"AUC {_shown(entry.auc)}  ({counts})"
+        )
+    for point in evaluation.operating_points:
+        chosen = f"{' + '.join(point.chosen.positive)} at {point.chosen.name}"
+        lines.append(f"  {chosen}: sensitivity {_shown(point.sensitivity)}, specificity {_shown(point.specificity)} here")
+    if evaluation.refused:
+        lines.append(f"  {len(evaluation.refused)} films refused by the novelty gate; they are in the scores above, and apart in the report")
+    return "\n".join(lines)
+
+
+def _shown(interval: Interval) -> str:
+    if interval.value is None or interval.low is None or interval.high is None:
+        return "unknown"
+    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
