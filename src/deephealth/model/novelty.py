@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 MOST_COMPONENTS = 64
+_SMALLEST_DISTANCE = 1e-6  # a threshold is above 0: rounding alone refuses no film
+_FURTHEST = math.log(10)  # a threshold from few films is at most ten times the largest distance seen
 _EXPLAINED = 0.99
 _SMALLEST_SPREAD = (
     1e-3  # a direction's spread is never taken as less than this share of the mean spread: one constant feature must not rule
@@ -83,7 +85,7 @@ def choose_threshold(distances: Array, refuse: float = 0.01) -> float:
 
     The k-th smallest, k = ceil((n + 1)(1 - refuse)): a new film of the same kind is refused with a chance of at most `refuse` (the
     conformal rule). Fewer than 1 / refuse - 1 films cannot show so rare a distance; then it is the larger of the largest distance and the
-    upper prediction bound of a normal law fitted to their logarithms. ValueError for no films, or values not finite.
+    upper prediction bound of a normal law fitted to their logarithms, at most ten times the largest. ValueError for no films, or values not finite.
     """
     values = np.sort(np.asarray(distances, dtype=np.float64).ravel())
     if not len(values) or not np.isfinite(values).all() or not 0 < refuse < 1:
@@ -93,11 +95,11 @@ def choose_threshold(distances: Array, refuse: float = 0.01) -> float:
     n = len(values)
     rank = math.ceil((n + 1) * (1 - refuse) - 1e-9)
     if rank <= n:
-        return float(values[rank - 1])
-    logs = np.log(np.maximum(values, 1e-9))
+        return max(float(values[rank - 1]), _SMALLEST_DISTANCE)
+    logs = np.log(np.maximum(values, _SMALLEST_DISTANCE))
     spread = float(logs.std(ddof=1)) if n > 1 else 1.0
-    bound = math.exp(float(logs.mean()) + _student(1 - refuse, max(n - 1, 1)) * spread * math.sqrt(1 + 1 / n))
-    return max(float(values[-1]), bound)
+    bound = float(logs.mean()) + _student(1 - refuse, max(n - 1, 1)) * spread * math.sqrt(1 + 1 / n)
+    return max(math.exp(min(max(bound, float(logs[-1])), float(logs[-1]) + _FURTHEST)), float(values[-1]))
 
 
 def _student(share: float, freedom: int) -> float:
