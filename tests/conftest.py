@@ -21,3 +21,11 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"needs the real films of ../shared, and {folder} is absent")
     return folder
+
+
+@pytest.fixture(scope="session")
+def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clean phantom set of 40 films a class, two films a patient; made once a worker, never to be changed by a test."""
+    from deephealth.images.phantom_set import write_phantoms
+
+    return write_phantoms(tmp_path_factory.mktemp("phantoms") / "films", per_class=40, seed=11, size=192)

@@ -1,0 +1,198 @@
+"""The main path as a whole: what it writes, that it repeats itself, what it refuses, and that a kill loses nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from deephealth import evaluate, load_model, train
+from deephealth.datasets.split import Split
+from deephealth.errors import DatasetError, LeakageError
+from deephealth.evaluation.report import report_schema
+from deephealth.model.verify import verify
+from deephealth.pipeline import Run, audit
+from deephealth.training.recipe import FeatureSettings, FineTuneSettings, HeadSettings, Recipe
+
+
+@pytest.fixture(scope="module")
+def run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(phantoms, tmp_path_factory.mktemp("runs") / "run", threads=2)
+
+
+def test_a_run_leaves_everything_a_reader_needs(run: Run) -> None:
+    folder = run.folder.path
+    assert {path.name for path in folder.iterdir()} == {
+        "plan.json",
+        "split.csv",
+        "events.jsonl",
+        "model.onnx",
+        "report.html",
+        "report.json",
+        "run.json",
+    }
+    jsonschema.validate(json.loads(run.folder.json.read_text(encoding="utf-8")), report_schema())
+    events = [json.loads(line) for line in run.folder.events.read_text(encoding="utf-8").splitlines()]
+    assert [event["stage"] for event in events if event["event"] == "StageStarted"] == [
+        "index",
+        "split",
+        "audit",
+        "features",
+        "head",
+        "calibrate",
+        "evaluate",
+    ]
+    assert events[-1]["event"] == "RunFinished"
+    assert "http" not in run.folder.html.read_text(encoding="utf-8").replace("http://www.w3.org", "").replace("https://doi.org", "")
+
+
+def test_the_record_says_where_the_model_comes_from(run: Run) -> None:
+    record = run.model.record
+    assert record.labels == ("normal", "bacterial", "viral")
+    assert record.split.sha256 == Split.load(run.folder.split).sha256
+    assert record.training.recipe["head"]["kind"] == "logistic"
+    assert record.metrics["test"]["balanced_accuracy"].n_films == len(run.audit.split.films(run.audit.index, "test"))
+    assert {point.name for point in record.operating_points} >= {"specificity 0.90", "specificity 0.95"}
+    assert len(record.fitted_on_hashes) > 50
+    assert verify(run.model).ok
+
+
+def test_the_model_learned_something_and_the_audit_found_no_cheat(run: Run) -> None:
+    assert run.evaluation.scores.balanced_accuracy.value > 0.5
+    assert run.audit.shortcuts.verdict == "none"
+    assert not run.audit.leakage.leaks
+
+
+def test_the_same_seed_gives_the_same_file_to_the_byte(run: Run, phantoms: Path, tmp_path: Path) -> None:
+    again = train(phantoms, tmp_path / "again", threads=2)
+    assert again.folder.model.read_bytes() == run.folder.model.read_bytes()
+    assert again.folder.html.read_bytes() == run.folder.html.read_bytes()
+    other = train(phantoms, tmp_path / "other", threads=2, seed=1)
+    assert other.folder.model.read_bytes() != run.folder.model.read_bytes()
+
+
+def test_evaluate_scores_only_films_the_model_never_saw(run: Run, phantoms: Path, tmp_path: Path) -> None:
+    evaluation = evaluate(run.folder.model, phantoms, html=tmp_path / "report.html", json=tmp_path / "report.json", language="es")
+    assert evaluation.scores.n_films == run.evaluation.scores.n_films
+    assert evaluation.scores.accuracy == run.evaluation.scores.accuracy
+    assert "left out" in evaluation.context.notes[0]
+    assert 'lang="es"' in (tmp_path / "report.html").read_text(encoding="utf-8")
+    every = evaluate(run.folder.model, phantoms, include_seen=True)
+    assert every.scores.n_films == 120
+    assert "too high" in every.context.notes[0]
+
+
+def test_evaluate_says_so_when_nothing_is_left(run: Run, phantoms: Path, tmp_path: Path) -> None:
+    with (phantoms / "index.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    training = {film.name for film in run.audit.split.films(run.audit.index, "train")}
+    write_index(tmp_path, [{**row, "path": str(phantoms / row["path"])} for row in rows if row["path"] in training])
+    with pytest.raises(DatasetError, match="learned from all"):
+        evaluate(run.folder.model, tmp_path)
+
+
+def write_index(folder: Path, rows: list[dict[str, str]]) -> None:
+    with (folder / "index.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.fixture
+def leaking(phantoms: Path, tmp_path: Path) -> Path:
+    """The phantoms with a table's own split, by film: both films of a patient often stand on different sides."""
+    with (phantoms / "index.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    splits = np.random.default_rng(0).choice(["train", "test"], len(rows), p=(0.7, 0.3))
+    write_index(tmp_path, [{**row, "path": str(phantoms / row["path"]), "split": split} for row, split in zip(rows, splits, strict=True)])
+    return tmp_path
+
+
+def test_leakage_is_refused_unless_allowed_and_then_stands_on_top(leaking: Path, tmp_path: Path) -> None:
+    with pytest.raises(LeakageError, match="patient.*--allow-leakage"):
+        train(leaking, tmp_path / "run")
+    assert not (tmp_path / "run" / "model.onnx").exists()
+    allowed = train(leaking, tmp_path / "allowed", allow_leakage=True)
+    assert "allowed by the user" in allowed.evaluation.context.notes[0]
+    assert allowed.model.record.training.allow_leakage
+    assert "allowed by the user" in allowed.folder.html.read_text(encoding="utf-8")
+
+
+def test_one_bad_film_is_named_and_stops_nothing(phantoms: Path, tmp_path: Path) -> None:
+    films = shutil.copytree(phantoms, tmp_path / "films", ignore=shutil.ignore_patterns("index.csv", "_*"))
+    (films / "viral" / "letter.png").write_text("not a film")
+    (films / "normal" / "cut.png").write_bytes(next((phantoms / "normal").iterdir()).read_bytes()[:3000])
+    found = audit(films, threads=2)
+    assert {problem.name for problem in found.index.problems} == {"viral/letter.png", "normal/cut.png"}
+    assert len(found.index.films) == 120
+
+
+@pytest.mark.parametrize("kind", ["softmax", "dense"])
+def test_every_head_ends_in_a_model_that_verifies(kind: str, phantoms: Path, tmp_path: Path) -> None:
+    recipe = Recipe(head=HeadSettings(kind=kind, steps=300, epochs=10), features=FeatureSettings(views=2))
+    run = train(phantoms, tmp_path / "run", recipe=recipe)
+    assert verify(load_model(run.folder.model)).ok
+    assert run.model.record.head.kind == ("dense" if kind == "dense" else "linear")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(4))
+def test_a_killed_run_ends_as_if_nothing_had_happened(number: int, run: Run, phantoms: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "deephealth", "train", str(phantoms), "--out", str(tmp_path / "run"), "--threads", "2", "--quiet"]
+    process = subprocess.Popen(command)
+    time.sleep(float(np.random.default_rng(number).uniform(0.5, 8)))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    subprocess.run([*command, "--overwrite"] if (tmp_path / "run" / "run.json").exists() else command, check=True, timeout=200)
+    assert (tmp_path / "run" / "model.onnx").read_bytes() == run.folder.model.read_bytes()
+
+
+@pytest.mark.train
+@pytest.mark.slow
+def test_fine_tuning_goes_the_same_path(phantoms: Path, tmp_path: Path) -> None:
+    recipe = Recipe(name="tiny", fine_tune=FineTuneSettings(size=64, channels_width=8, epochs=2))
+    run = train(phantoms, tmp_path / "run", recipe=recipe, threads=2)
+    assert len(run.model.record.seen_hashes) > 40
+    assert verify(load_model(run.folder.model)).ok
+    # Its own training films are known to it: as a backbone for the same films it is refused.
+    with pytest.raises(LeakageError, match="backbone"):
+        train(phantoms, tmp_path / "again", recipe=Recipe(features=FeatureSettings(backbone=str(run.folder.model))))
+
+
+@pytest.mark.slow
+def test_real_films_with_a_backbone_that_never_saw_them(shared: Path, tmp_path: Path) -> None:
+    weights = shared / "weights" / "mobilenet_v2_0.35_224_imagenet" / "mobilenet_v2_0.35_224_notop_bn.pth"
+    films = some_kermany_films(shared, tmp_path)
+    recipe = Recipe(features=FeatureSettings(backbone="mobilenet_v2_0.35_224", weights=str(weights)))
+    run = train(films, tmp_path / "run", recipe=recipe, threads=2)
+    normal = run.evaluation.scores.classes[0]
+    assert normal.label == "normal"
+    assert normal.auc.value > 0.85
+
+
+@pytest.mark.slow
+def test_the_gate_names_films_the_shipped_backbone_learned_from(shared: Path, tmp_path: Path) -> None:
+    films = some_kermany_films(shared, tmp_path)
+    with pytest.raises(LeakageError, match="backbone learned from"):
+        train(films, tmp_path / "run", threads=2)
+
+
+def some_kermany_films(shared: Path, tmp_path: Path) -> Path:
+    """The films of every eighth patient or so, by link, in Kaggle's layout."""
+    source = shared / "data" / "kermany" / "chest_xray"
+    for path in source.rglob("*.jpeg"):
+        key = "".join(character for character in path.name.split("_")[0].split("-000")[0] if character.isdigit())
+        if int(key) % 8 == 0:
+            link = tmp_path / "chest_xray" / path.relative_to(source)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path)
+    return tmp_path / "chest_xray"
