@@ -7,7 +7,7 @@ normalisation is plain arithmetic between transpositions.
 
 from __future__ import annotations
 
-import io
+import itertools
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from deephealth.errors import ModelFileError, ParityError
 from deephealth.features import graph
-from deephealth.features.backbones import Backbone, make_backbone, run
+from deephealth.features.adopt import backbone_from_network
+from deephealth.features.backbones import Backbone, make_backbone
 
 if TYPE_CHECKING:
     import onnx
@@ -49,23 +50,19 @@ def backbone_of(
 ) -> Backbone:
     """The backbone that squashes a grey film to `size` px, normalises it and runs `network` ([1, 1, size, size] -> [1, d, g, g]).
 
-    The arguments on normalisation are those of `features.graph.build_preprocess`. The same network gives the same bytes. Raises ModelFileError
-    when the network cannot be exported.
+    The arguments on normalisation are those of `features.graph.build_preprocess`. The same network gives the same bytes. Raises
+    ModelFileError when the network cannot be exported.
     """
-    parts = graph.join(
-        graph.build_preprocess(size, 1, mean, scale, standardise, output=_INPUT), network_fragment(network, size), graph.pooling(_OUTPUT)
-    )
-    model = graph.backbone_graph(parts, channels=1, dim=1, grid=1)
-    del model.graph.output[1].type.tensor_type.shape.dim[:]  # the real shape is measured
+    model = backbone_from_network(network_graph(network, size), size=size, mean=mean, scale=scale, standardise=standardise)
     return make_backbone(model, name=name, size=size, licence=licence, provenance=provenance, seen=seen)
 
 
-def network_fragment(network: nn.Module, size: int) -> graph.Fragment:
-    """`network` as nodes from `normalised` [1, 1, size, size] to `feature_maps` [1, d, g, g], batch normalisation folded where possible."""
+def network_graph(network: nn.Module, size: int) -> onnx.ModelProto:
+    """`network` alone, from `normalised` [1, 1, size, size] to `feature_maps` [1, d, g, g], batch normalisation folded where possible."""
     model = _traced(network, size)
     if any(node.op_type in _UNFOLDED for node in model.graph.node):
         model = _simplified(model)
-    return _anonymous(model.graph)
+    return _anonymous(model.graph, size)
 
 
 def check_parity(
@@ -82,8 +79,8 @@ def check_parity(
     """
     session = graph.open_session(backbone.model)
     largest = 0.0
-    for film in (version for film in films for version in _at_sizes(film)):
-        features, _ = run(session, film)
+    for film in itertools.chain.from_iterable(map(_at_sizes, films)):
+        features = graph.run_features(session, film)
         with torch.no_grad():
             grey = torch.from_numpy(graph.resize_film(film, backbone.size))[None, None]
             expected = network(normalise(grey)).mean((2, 3)).numpy()
@@ -110,21 +107,21 @@ def _probabilities(head: LinearHead, features: NDArray[np.float32]) -> NDArray[n
 def _traced(network: nn.Module, size: int) -> onnx.ModelProto:
     import onnx
 
-    data = io.BytesIO()
     network.eval()
-    with warnings.catch_warnings(), torch.no_grad():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
         # The tracing exporter needs no package but onnx and folds batch normalisation; torch advertises its successor at every call.
         warnings.simplefilter("ignore")
+        file = str(Path(folder) / "network.onnx")
         torch.onnx.export(
             network,
             (torch.zeros(1, 1, size, size),),
-            data,
+            file,
             dynamo=False,
             opset_version=graph.OPSET,
             input_names=[_INPUT],
             output_names=[_OUTPUT],
         )
-    return onnx.load_from_string(data.getvalue())
+        return onnx.load(file)
 
 
 def _simplified(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -171,15 +168,16 @@ def _subtractions_to_additions(network: onnx.GraphProto) -> None:
             node.op_type, node.input[1] = "Add", name
 
 
-def _anonymous(network: onnx.GraphProto) -> graph.Fragment:
-    """The graph's nodes and used constants with numbers for names, so that its bytes hold nothing of where it was traced."""
+def _anonymous(network: onnx.GraphProto, size: int) -> onnx.ModelProto:
+    """The graph with numbers for names, so that its bytes hold nothing of where it was traced."""
     import onnx
+    from onnx import TensorProto, helper
 
     pruned = graph.prune(network, [_OUTPUT])
     names = {_INPUT: _INPUT, _OUTPUT: _OUTPUT, "": ""}
-    constants = []
+    constants: list[onnx.TensorProto] = []
     for tensor in pruned.initializers:
-        names[tensor.name] = f"network/c{len(constants)}"
+        names[tensor.name] = f"c{len(constants)}"
         constants.append(onnx.TensorProto())
         constants[-1].CopyFrom(tensor)
         constants[-1].name = names[tensor.name]
@@ -187,10 +185,12 @@ def _anonymous(network: onnx.GraphProto) -> graph.Fragment:
     nodes = []
     for node in pruned.nodes:
         for output in node.output:
-            names.setdefault(output, f"network/{len(names)}")
+            names.setdefault(output, f"n{len(names)}")
         nodes.append(onnx.NodeProto())
         nodes[-1].CopyFrom(node)
         nodes[-1].name = nodes[-1].doc_string = ""
         nodes[-1].input[:] = [names[name] for name in node.input]
         nodes[-1].output[:] = [names[name] for name in node.output]
-    return graph.Fragment(tuple(nodes), tuple(constants))
+    film = helper.make_tensor_value_info(_INPUT, TensorProto.FLOAT, [1, 1, size, size])
+    output = helper.make_tensor_value_info(_OUTPUT, TensorProto.FLOAT, None)
+    return graph.assemble(helper.make_graph(nodes, "network", [film], [output], constants))

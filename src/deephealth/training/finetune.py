@@ -32,7 +32,7 @@ from deephealth.errors import UsageError
 from deephealth.settings import atomic
 from deephealth.training.events import EpochDone, EventListener, Note, StepDone, ignore, progress_of
 from deephealth.training.film_array import FilmArray, load_films
-from deephealth.training.networks import Classifier, Normalisation, build_network
+from deephealth.training.networks import Classifier, build_network, read_checkpoint
 from deephealth.training.torch_augment import augment, mix
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def fine_tune(
 
     `folder` keeps the decoded films and the checkpoint; calling again with the same arguments goes on where the last call stopped.
     `seen`: uint8 [m, 32], the perceptual hashes of all films given, which go into the backbone. Raises UsageError when the checkpoint in
-    `folder` belongs to another run, DatasetError when no film can be read, ParityError when the exported file answers differently.
+    `folder` belongs to another run, ModelFileError when it or the weights to start from cannot be read, DatasetError when no film can be
+    read, ParityError when the exported file answers differently.
     """
     from deephealth.model import export
 
@@ -125,7 +126,8 @@ class Trainer:
         self._seed_torch(_DRAW_WEIGHTS, 0)
         network, self.normalisation = build_network(settings)
         dim = _dim(network, settings.size)
-        self.model = Classifier(network, dim, classes).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = Classifier(network, dim, classes).to(self.device)
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.AdamW(_parameter_groups(self.model, settings.weight_decay), lr=settings.learning_rate, fused=True)
         self.average = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
         self.mass = torch.from_numpy(_class_mass(films, classes))
@@ -154,7 +156,7 @@ class Trainer:
             logits = self.model(films)
         loss = weighted_cross_entropy(logits.float(), mass, self.settings.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), _CLIP)
         self.optimizer.step()
         self._update_average()
@@ -219,11 +221,11 @@ class Trainer:
 
     def fingerprint(self) -> str:
         """A hash of all that decides the run's outcome, so that a checkpoint is never continued with anything else."""
-        films = zip(self.films.names, self.films.labels.tolist(), self.films.weights.tolist(), strict=False)
+        films = [self.films.names, self.films.labels.tolist(), self.films.weights.tolist()]
         facts = [
             dataclasses.asdict(self.settings),
             dataclasses.asdict(self.augmentation),
-            list(films),
+            films,
             [self.seed, self.threads, str(self.device), str(self.dtype), torch.__version__],
         ]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -244,11 +246,12 @@ class Trainer:
             torch.save(state, temporary)
 
     def restore(self, path: Path) -> None:
-        """Go on from the checkpoint at `path`. Raises UsageError when it is of another run or cannot be read."""
+        """Go on from the checkpoint at `path`. Raises UsageError when it is of another run, ModelFileError when it cannot be read."""
         state = read_checkpoint(path)
         if state.get("format") != _FORMAT or state.get("fingerprint") != self.fingerprint():
             raise UsageError(
-                f"{path} is the checkpoint of a run with other films, settings, seed, threads or packages; repeat that run, or choose another folder."
+                f"{path} is the checkpoint of a run with other films, settings, seed, threads or packages; "
+                "repeat that run as it was, or choose another folder."
             )
         self.model.load_state_dict(state["model"])
         self.average = {key: value.to(self.device) for key, value in state["average"].items()}
@@ -332,15 +335,6 @@ def _dim(network: nn.Module, size: int) -> int:
     with torch.no_grad():
         shape = network(torch.zeros(1, 1, size, size)).shape
     return int(shape[1])
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The tensors and plain values of a checkpoint (no code is run). Raises UsageError when it cannot be read."""
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises a dozen kinds, down to EOFError and zipfile's own, for a damaged file
-        raise UsageError(f"The checkpoint {path} cannot be read ({type(error).__name__}); remove it to begin again.") from error
-    return state
 
 
 @contextlib.contextmanager

@@ -7,20 +7,23 @@ Residual blocks after He et al., "Deep residual learning for image recognition",
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from deephealth.errors import UsageError
+from deephealth.errors import ModelFileError, UsageError
 from deephealth.features import keras_backbones
 from deephealth.features.graph import STANDARDISE_EPSILON
 
 if TYPE_CHECKING:
     from deephealth.training.recipe import FineTuneSettings
 
+SMALL_RESNET = "small-resnet"
 KERAS_PREFIX = "keras:"
+CHECKPOINT_SUFFIX = ".pt"
 
 
 def _convolution(inputs: int, outputs: int, *, side: int = 3, stride: int = 1) -> nn.Sequential:
@@ -106,16 +109,52 @@ class Classifier(nn.Module):
 def build_network(settings: FineTuneSettings) -> tuple[nn.Module, Normalisation]:
     """The network that `settings` name, with fresh or given weights, and the normalisation it wants.
 
-    Raises UsageError for an unknown architecture, ModelFileError for weights that are absent or do not fit.
+    `start` may be "scratch", for Keras's networks "imagenet" or a .weights.h5 file, or a checkpoint (.pt) of an earlier fine-tuning of the
+    same architecture. Raises UsageError for an unknown architecture, ModelFileError for weights that are absent or do not fit.
     """
-    name = settings.architecture
-    if name == "small-resnet":
+    name, start = settings.architecture, settings.start
+    resumed = start if start.endswith(CHECKPOINT_SUFFIX) else ""
+    if name == SMALL_RESNET:
+        if start not in ("scratch", resumed):
+            raise UsageError(
+                f"{SMALL_RESNET} starts from 'scratch' or a checkpoint ({CHECKPOINT_SUFFIX}), not {start!r}; correct fine_tune.start."
+            )
         network: nn.Module = SmallResNet(settings.channels_width)
-        if settings.start != "scratch":
-            load_start(network, settings.start)
-        return network, Normalisation(settings.standardise)
-    if name.startswith(KERAS_PREFIX):
-        network = keras_backbones.build(name.removeprefix(KERAS_PREFIX), settings.size, settings.start, standardised=settings.standardise)
-        return network, Normalisation(settings.standardise)
-    known = ", ".join(["small-resnet", *(KERAS_PREFIX + name for name in keras_backbones.FAMILIES)])
-    raise UsageError(f"The architecture {name!r} is unknown, expected one of {known}; correct fine_tune.architecture.")
+    elif name.startswith(KERAS_PREFIX):
+        keras_start = "scratch" if resumed else start
+        network = keras_backbones.build(name.removeprefix(KERAS_PREFIX), settings.size, keras_start, standardised=settings.standardise)
+    else:
+        known = ", ".join([SMALL_RESNET, *(KERAS_PREFIX + family for family in keras_backbones.FAMILIES)])
+        raise UsageError(f"The architecture {name!r} is unknown, expected one of {known}; correct fine_tune.architecture.")
+    if resumed:
+        load_weights(network, Path(resumed))
+    return network, Normalisation(settings.standardise)
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Give `network` the averaged weights of a fine-tuning checkpoint, without its head. Raises ModelFileError when they do not fit."""
+    average = read_checkpoint(path).get("average", {})
+    prefix = "network."
+    weights = {key.removeprefix(prefix): value for key, value in average.items() if key.startswith(prefix)}
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"{path.name} holds {len(weights)} tensors of another network, expected {len(network.state_dict())} of certain shapes; "
+            "choose the architecture and width it was trained with."
+        ) from error
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The tensors and plain values of a checkpoint; no code in it is run. Raises ModelFileError when it cannot be read."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ModelFileError(f"The checkpoint {path} cannot be read ({error.strerror}); give the path of a file that exists.") from error
+    except Exception as error:  # a damaged file raises any of a dozen kinds, from EOFError to zipfile's and pickle's own
+        raise ModelFileError(f"The checkpoint {path} is damaged ({type(error).__name__}); remove it to begin again.") from error
+    if not isinstance(state, dict):
+        raise ModelFileError(
+            f"The checkpoint {path} holds a {type(state).__name__}, expected one written by fine-tuning; remove it to begin again."
+        )
+    return state

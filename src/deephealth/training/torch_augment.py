@@ -1,8 +1,9 @@
-"""Random changes of a batch of films as tensor arithmetic, chosen to destroy cues that are not anatomy: exposure, framing, borders, markers.
+"""Random changes of a batch of films as tensor arithmetic, to destroy cues that are not anatomy: exposure, framing, borders, markers.
 
 All random numbers are drawn from one numpy generator that the caller seeds by step, so a step's batch depends on nothing but the seed and
 the step's number; a resumed run therefore needs no saved random state. Nothing here looks at labels.
-Patch erasing: Zhong et al., "Random erasing data augmentation", 2020. Mix-up: Zhang et al., "mixup: beyond empirical risk minimization", 2018.
+Patch erasing: Zhong et al., "Random erasing data augmentation", 2020.
+Mix-up: Zhang et al., "mixup: beyond empirical risk minimization", 2018.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def mix(films: Tensor, targets: Tensor, strength: float, random: np.random.Gener
 
 def _factors(n: int, strength: float, random: np.random.Generator) -> Floats:
     """Factors between 1 / (1 + strength) and 1 + strength, evenly spread on a logarithmic scale."""
-    return np.exp(np.log1p(strength) * random.uniform(-1, 1, n))
+    return np.asarray(np.exp(np.log1p(strength) * random.uniform(-1, 1, n)))
 
 
 _GAINS = np.linspace(1e-3, 8, 400)
@@ -159,7 +160,7 @@ def _patches(n: int, side: int, probability: float, random: np.random.Generator)
     starts = random.uniform(0, 1, (n, 2)) * (side - spans)
     place = np.arange(side)
     inside = (place >= starts[:, :, None]) & (place < (starts + spans)[:, :, None])
-    return inside[:, 0, :, None] & inside[:, 1, None, :]
+    return np.asarray(inside[:, 0, :, None] & inside[:, 1, None, :])
 
 
 def _erase(grey: Tensor, where: NDArray[np.bool_], random: np.random.Generator) -> Tensor:
