@@ -118,7 +118,7 @@ def leaking(phantoms: Path, tmp_path: Path) -> Path:
 
 
 def test_leakage_is_refused_unless_allowed_and_then_stands_on_top(leaking: Path, tmp_path: Path) -> None:
-    with pytest.raises(LeakageError, match="patient.*--allow-leakage"):
+    with pytest.raises(LeakageError, match=r"patient.*--allow-leakage"):
         train(leaking, tmp_path / "run")
     assert not (tmp_path / "run" / "model.onnx").exists()
     allowed = train(leaking, tmp_path / "allowed", allow_leakage=True)

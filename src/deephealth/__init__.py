@@ -5,6 +5,7 @@ The whole path is in `deephealth.pipeline`; read that first.
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -17,7 +18,5 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     # Late, so that `import deephealth` costs nothing and `deephealth --help` stays quick.
     if name in __all__:
-        from deephealth import pipeline
-
-        return getattr(pipeline, name)
+        return getattr(importlib.import_module("deephealth.pipeline"), name)
     raise AttributeError(f"module 'deephealth' has no attribute {name!r}")

@@ -30,6 +30,7 @@ from deephealth.evaluation.report import write_report
 from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
 from deephealth.evaluation.shortcuts import audit_shortcuts
 from deephealth.evaluation.terminal import evaluation_text
+from deephealth.evaluation.wording import Language
 from deephealth.features.backbones import Backbone, load_backbone
 from deephealth.features.extract import FeatureTable, extract_features
 from deephealth.inference.predictor import load_model
@@ -58,7 +59,7 @@ def train(
     threads: int | None = None,
     allow_leakage: bool = False,
     overwrite: bool = False,
-    language: str = "en",
+    language: Language = "en",
     with_films: bool = True,
     listener: EventListener = ignore,
 ) -> Run:
@@ -124,7 +125,7 @@ def evaluate(
     json: str | Path | None = None,
     prevalence: float | None = None,
     include_seen: bool = False,
-    language: str = "en",
+    language: Language = "en",
     with_films: bool = True,
     seed: int = 0,
     threads: int | None = None,
@@ -361,9 +362,9 @@ def _unseen(model: Model, index: DatasetIndex, facts: FilmFacts, include_seen: b
     return films, (f"{len(seen)} films that the model learned from were left out; {len(films)} remain.",)
 
 
-def _write(judged: Judged, html: Path | None, json: Path | None, language: str, with_films: bool) -> None:
+def _write(judged: Judged, html: Path | None, json: Path | None, language: Language, with_films: bool) -> None:
     films = pictures(judged) if with_films and html else []
-    write_report(judged.evaluation, html=html, json=json, language=language, films=films)
+    write_report(judged.evaluation, html=html, json=json, language=language, films=films, include_films=with_films)
 
 
 def _rows(found: Audit, table: FeatureTable, split: str) -> tuple[list[Film], list[int]]:

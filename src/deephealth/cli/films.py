@@ -165,7 +165,7 @@ def _prepare(options: argparse.Namespace) -> int:
         threads=options.threads,
         progress=terminal(options.quiet),
     )
-    print(report.sentence)
+    print("\n".join([report.sentence, *report.notes]))
     return 0
 
 

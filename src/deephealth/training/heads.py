@@ -59,16 +59,16 @@ def fit_head(
 
 def example_weights(examples: Examples, classes: int, how: str) -> NDArray[np.float64]:
     """A weight for each example, mean 1: their own weights, scaled with "balanced" so that every class counts equally in sum."""
-    own = np.ones(len(examples)) if examples.weights is None else examples.weights
+    own: NDArray[np.float64] = np.ones(len(examples)) if examples.weights is None else examples.weights
     if how == "balanced":
         own = own / np.bincount(examples.labels, weights=own, minlength=classes)[examples.labels]
-    return own / own.mean()
+    return np.asarray(own / own.mean(), dtype=np.float64)
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """Probabilities along the last axis, in float64."""
     exponent = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    return exponent / exponent.sum(axis=-1, keepdims=True)
+    return np.asarray(exponent / exponent.sum(axis=-1, keepdims=True), dtype=np.float64)
 
 
 def cross_entropy_and_accuracy(head: Head, examples: Examples, weights: NDArray[np.float64] | None = None) -> tuple[float, float]:
