@@ -158,7 +158,14 @@ class Run:
 
     def text(self) -> str:
         """The run for a terminal: verdict, scores with intervals, where things lie."""
-        lines = [self.audit.verdict, "", evaluation_text(self.evaluation), "", f"model:  {self.folder.model}", f"report: {self.folder.html}"]
+        lines = [
+            self.audit.verdict,
+            "",
+            evaluation_text(self.evaluation),
+            "",
+            f"model:  {self.folder.model}",
+            f"report: {self.folder.html}",
+        ]
         return "\n".join(lines)
 
 
@@ -254,6 +261,8 @@ def _fine_tune(found: Audit, facts: FilmFacts, folder: RunFolder, job: _Job) -> 
         folder=folder.network,
         seen=training_hashes(found, facts),
         name=job.recipe.name,
+        licence=job.recipe.licence,
+        provenance=job.recipe.provenance,
         listener=job.listener,
     )
     return tuned.backbone, tuned.head

@@ -34,6 +34,8 @@ def make_record(
     counts = split_counts(index, split)
     return ModelRecord(
         name=recipe.name,
+        licence=recipe.licence,
+        limits=recipe.limits,
         labels=index.classes,
         novelty_threshold=novelty_threshold,
         operating_points=tuple(_point(point) for point in operating_points if _is_known(point)),

@@ -112,9 +112,16 @@ class FineTuneAugmentation:
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a training run besides the films and the seed."""
+    """Everything that decides a training run besides the films and the seed.
+
+    licence: of the resulting model file. provenance: one sentence of credit for films and weights. limits: known limits of the model, a
+    sentence each. All three are written into the model's record as they are.
+    """
 
     name: str = "deephealth-model"
+    licence: str = ""
+    provenance: str = ""
+    limits: tuple[str, ...] = ()
     split: SplitSettings = SplitSettings()
     features: FeatureSettings = FeatureSettings()
     augmentation: Augmentation = dataclasses.field(default_factory=Augmentation)
@@ -174,6 +181,10 @@ def _value(hint: Any, value: Any, place: str) -> Any:
         if not isinstance(value, dict):
             raise UsageError(f"The recipe's {place!r} is {value!r}, expected a section [{place}]; write its keys below that heading.")
         return _build(hint, value, place + ".")
+    if hint == tuple[str, ...]:
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+            raise UsageError(f"The recipe's {place!r} is {value!r}, expected a list of sentences; correct it.")
+        return tuple(value)
     if hint is float and type(value) is int:
         value = float(value)
     if type(value) is not hint:
