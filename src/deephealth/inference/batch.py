@@ -82,7 +82,7 @@ def table(predictions: Sequence[Prediction], labels: Sequence[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with control characters and undecodable bytes as escapes, so that a file's name can neither steer a terminal nor break a file."""
+    """`text` with control characters and undecodable bytes as escapes: no file's name may steer a terminal or break a file."""
     if text.isprintable():
         return text
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode("ascii") for letter in text)

@@ -85,7 +85,9 @@ def choose_threshold(distances: Array, refuse: float = 0.01) -> float:
 
     The k-th smallest, k = ceil((n + 1)(1 - refuse)): a new film of the same kind is refused with a chance of at most `refuse` (the
     conformal rule). Fewer than 1 / refuse - 1 films cannot show so rare a distance; then it is the larger of the largest distance and the
-    upper prediction bound of a normal law fitted to their logarithms, at most ten times the largest. ValueError for no films, or values not finite.
+    upper prediction bound of a normal law fitted to their logarithms, at most ten times the largest.
+
+    ValueError for no films, or values not finite.
     """
     values = np.sort(np.asarray(distances, dtype=np.float64).ravel())
     if not len(values) or not np.isfinite(values).all() or not 0 < refuse < 1:
