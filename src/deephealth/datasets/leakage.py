@@ -39,13 +39,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class LeakageReport:
-    """What `check_leakage` found. counts: findings of each kind, and `backbone_train`, `backbone_validation`, `backbone_test`."""
+    """What `check_leakage` found.
+
+    counts: findings of each kind, and `backbone_train`, `backbone_validation`, `backbone_test`. films: how many were looked at.
+    unread: how many of them have no facts. backbone_checked: whether the hashes of a backbone's films were given.
+    """
 
     findings: tuple[Finding, ...]
     counts: dict[str, int]
-    films: int
-    unread: int
-    backbone_checked: bool
+    films: int = 0
+    unread: int = 0
+    backbone_checked: bool = False
 
     @property
     def leaks(self) -> bool:
@@ -172,7 +176,7 @@ def _phrase(kind: Kind, counts: dict[str, int]) -> str:
     if not n:
         return ""
     is_are, stands = ("is", "stands") if n == 1 else ("are", "stand")
-    where = ", ".join(f"{counts[f'backbone_{name}']} in {name}" for name in SPLITS if counts[f"backbone_{name}"])
+    where = ", ".join(f"{counts[f'backbone_{name}']:,} in {name}" for name in SPLITS if counts[f"backbone_{name}"])
     return {
         "exact": f"{_count(n, 'film')} {is_are} an exact copy of a film in another split",
         "near": f"{_count(n, 'film')} {is_are} a near-identical copy of a film in another split",
