@@ -92,6 +92,7 @@ def write_tiff(samples: np.ndarray, photometric: int, order: str = "<", extra: t
 # ---- exact pixels --------------------------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(GREY8, st.sampled_from(["PNG", "BMP", "TIFF"]))
 def test_eight_bit_grey_comes_back_bit_for_bit(pixels: np.ndarray, file_format: str) -> None:
     film = read_film(encode(Image.fromarray(pixels), file_format))
@@ -100,11 +101,13 @@ def test_eight_bit_grey_comes_back_bit_for_bit(pixels: np.ndarray, file_format: 
     np.testing.assert_array_equal(film.pixels, pixels)
 
 
+@settings(deadline=None)
 @given(GREY16, st.sampled_from(["PNG", "TIFF"]))
 def test_sixteen_bit_grey_is_divided_by_257(pixels: np.ndarray, file_format: str) -> None:
     np.testing.assert_array_equal(read_film(encode(Image.fromarray(pixels), file_format)).pixels, expected_257(pixels))
 
 
+@settings(deadline=None)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))), st.sampled_from(["PNG", "BMP", "TIFF"]))
 def test_colour_becomes_luma_and_stays_when_asked(rgb: np.ndarray, file_format: str) -> None:
     data = encode(Image.fromarray(rgb), file_format)
@@ -248,6 +251,7 @@ def test_exif_rotation(orientation: int, file_format: str) -> None:
     assert read_film(data).pixels.shape == ((56, 40) if orientation >= 5 else (40, 56))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_a_malformed_exif_block_never_stops_a_film(block: bytes) -> None:
     plain = encode(Image.fromarray(smooth()[..., 0]), "JPEG")
@@ -278,7 +282,7 @@ VALID = {
 
 
 @pytest.mark.parametrize("kind", VALID)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_film_cut_short_is_refused_or_whole(kind: str, data: st.DataObject) -> None:
     whole = VALID[kind]
@@ -292,7 +296,7 @@ def test_a_film_cut_short_is_refused_or_whole(kind: str, data: st.DataObject) ->
 
 
 @pytest.mark.parametrize("kind", VALID)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=6))
 def test_damaged_bytes_raise_nothing_else(kind: str, changes: list[tuple[float, int]]) -> None:
     data = bytearray(VALID[kind])
@@ -318,6 +322,7 @@ MAGICS = (
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(MAGICS), st.binary(max_size=300))
 def test_arbitrary_bytes_raise_nothing_else(magic: bytes, body: bytes) -> None:
     try:

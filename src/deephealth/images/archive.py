@@ -104,12 +104,17 @@ def _members(path: Path, shown: str) -> list[FilmFile]:
             f"{shown} unpacks to more than the limit of {limit:,} MB for an archive; split it, or raise DEEPHEALTH_MAX_ARCHIVE_MB."
         )
         return [FilmFile(shown, path, problem=problem)]
-    names = sorted({info.filename for info in infos if not info.is_dir() and all(map(_is_candidate, info.filename.strip("/").split("/")))})
+    names = sorted({info.filename for info in infos if not info.is_dir() and all(map(_is_candidate, _parts(info.filename)))})
     if not names:
         return [
             FilmFile(shown, path, problem=FilmError(f"{shown} is a zip archive without films, expected at least one; check its contents."))
         ]
-    return [FilmFile(f"{shown}/{printable(name)}", path, name) for name in names]
+    return [FilmFile("/".join((shown, *map(printable, _parts(name)))), path, name) for name in names]
+
+
+def _parts(member: str) -> list[str]:
+    """The folders and name of a member, without what would lead out of a folder if someone made a path of them."""
+    return [part for part in member.replace("\\", "/").split("/") if part not in ("", ".", "..")]
 
 
 def _read_member(path: Path, member: str, shown: str) -> bytes:
