@@ -123,16 +123,20 @@ class _Worker:
                 pixels = read_film(data, name=film.name, channels=self._backbone.channels).pixels
             except FilmError as error:
                 return Problem(film.name, str(error))
-            return _Film(film.name, digest, {view: self._features(pixels, digest, view) for view in missing})
+            return _Film(film.name, digest, self._features(pixels, digest, missing))
 
         return one
 
-    def _features(self, pixels: NDArray[np.uint8], digest: str, view: int) -> NDArray[np.float32]:
-        if view:
+    def _features(self, pixels: NDArray[np.uint8], digest: str, views: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        computed = {0: graph.run_features(self._session, pixels)} if 0 in views else {}
+        augmented = [view for view in views if view]
+        if augmented:
+            # Little more than the network's square is kept of a view: turning all of a large film would cost more than the network.
+            pixels = _reduced(pixels, self._backbone.size * 3 // 2)
+        for view in augmented:
             rng = np.random.default_rng([self._seed, view, int(digest, 16)])
-            # The network's square is all that is kept of a view: turning a film of many megapixels would cost more than the network.
-            pixels = self._augmentation.apply(_reduced(pixels, 2 * self._backbone.size), rng)
-        return graph.run_features(self._session, pixels)
+            computed[view] = graph.run_features(self._session, self._augmentation.apply(pixels, rng))
+        return computed
 
 
 def _reduced(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -142,7 +146,8 @@ def _reduced(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
         return pixels
     rows, columns = pixels.shape[0] // factor, pixels.shape[1] // factor
     blocks = pixels[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor, *pixels.shape[2:])
-    means: NDArray[np.uint8] = np.rint(blocks.mean(axis=(1, 3), dtype=np.float32)).astype(np.uint8)
+    sums = blocks.sum(axis=1, dtype=np.uint32).sum(axis=2)
+    means: NDArray[np.uint8] = np.rint(sums / factor**2).astype(np.uint8)
     return means
 
 
