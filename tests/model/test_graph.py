@@ -9,8 +9,8 @@ import pytest
 
 from deephealth.errors import ModelFileError
 from deephealth.features.backbones import backbone_from_bytes
-from deephealth.model.file import Model
-from deephealth.model.graph import OUTPUTS, compose, with_record
+from deephealth.model.file import OUTPUTS, Model
+from deephealth.model.graph import compose, with_record
 from deephealth.model.heads import Head, class_map
 from deephealth.model.record import with_values
 

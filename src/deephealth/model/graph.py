@@ -25,7 +25,6 @@ from deephealth.model.record import METADATA_KEY, BackboneRecord, HeadRecord, Mo
 if TYPE_CHECKING:
     from deephealth.features.backbones import Backbone
 
-OUTPUTS = ("probabilities", "logits", "features", "heatmap", "novelty")
 OPSET = 19
 NEWEST_IR = 10  # what the oldest supported ONNX Runtime, and onnxruntime-web, read
 _PREFIX = "deephealth/"

@@ -42,7 +42,9 @@ def decode(cls: type[T], data: Any, where: str = "") -> T:
     known = {item.name: item for item in dataclasses.fields(typing.cast(Any, cls))}
     if unknown := sorted(set(data) - set(known)):
         nearest = difflib.get_close_matches(unknown[0], known, n=1, cutoff=0)[0]
-        raise wrong(_join(where, unknown[0]), "a field of that name", f"only the schema's, of which the nearest is {nearest}")
+        raise ModelFileError(
+            f"The model's record has an unknown field {_join(where, unknown[0])[:80]!r}, the nearest known is {nearest}; write the file anew."
+        )
     hints = _hints(typing.cast(type, cls))
     values = {}
     for name, item in known.items():
@@ -84,7 +86,7 @@ def loads(text: str) -> Any:
 
 def wrong(where: str, found: Any, expected: str) -> ModelFileError:
     """The error for one value of a record."""
-    shown = found if isinstance(found, str) and found in ("nothing", "a field of that name") else json.dumps(encode(found), default=str)
+    shown = found if found == "nothing" else json.dumps(encode(found), default=str)
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
     return ModelFileError(f"The model's record has {shown} at {where or 'its top'}, expected {expected}; write the file anew.")
 
