@@ -43,7 +43,7 @@ def decode(cls: type[T], data: Any, where: str = "") -> T:
     if unknown := sorted(set(data) - set(known)):
         nearest = difflib.get_close_matches(unknown[0], known, n=1, cutoff=0)[0]
         raise ModelFileError(
-            f"The model's record has an unknown field {_join(where, unknown[0])[:80]!r}, the nearest known is {nearest}; write the file anew."
+            f"The model's record has an unknown field {_join(where, unknown[0])[:80]!r}, the nearest is {nearest}; write the file anew."
         )
     hints = _hints(typing.cast(type, cls))
     values = {}
