@@ -56,7 +56,7 @@ def reliability(bins: Sequence[ReliabilityBin], words: Mapping[str, str]) -> str
 
 def probes(results: Sequence[Mapping[str, Any]], names: Sequence[str], words: Mapping[str, str]) -> str:
     """The shortcut probes as a row each: interval of the AUC, and the reach of the same probe on shuffled labels; words as in `roc`."""
-    with _figure(words, 6.4, 0.6 + 0.42 * len(results)) as (figure, axes):
+    with _figure(words, 5.4, 0.6 + 0.4 * len(results)) as (figure, axes):
         for row, result in enumerate(results):
             y, auc, colour = len(results) - 1 - row, result["auc"], COLOURS[1] if result["lung_free"] else COLOURS[0]
             reach = 3 * result["null_sd"]
@@ -118,6 +118,9 @@ def _svg(figure: Figure, words: Mapping[str, str]) -> str:
     """The figure as an <svg> element that scales with the page and reads out its description."""
     from html import escape
 
+    for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
+        if "audit" not in words["name"] or axis.axis_name == "x":
+            axis.set_major_formatter(lambda value, _: f"{value:.1f}".replace(".", words["point"]))
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = file.getvalue()

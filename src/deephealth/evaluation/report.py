@@ -87,7 +87,7 @@ class _View:
         if interval is None or interval.value is None:
             return {"value": "–", "range": self.words("unknown_value"), "span": self.words("unknown_value"), "n": "", "n_short": ""}
         known = interval.low is not None and interval.high is not None
-        ends = f"{write(interval.low or 0.0)}–{write(interval.high or 0.0)}{unit}" if known else "?"
+        ends = f"{write(interval.low or 0.0)}\u2060–\u2060{write(interval.high or 0.0)}{unit}" if known else "?"
         films, patients = self.words.count(interval.n_films), self.words.count(interval.n_patients)
         return {
             "value": write(interval.value) + unit,
@@ -223,20 +223,21 @@ class _View:
         from markupsafe import Markup
 
         t, e = self.words, self.evaluation
+        shared = {"name": name, "point": t.number(0.5, 1)[1]}
         if name in ("roc", "pr"):
             curves = [curve for curve in (e.roc if name == "roc" else e.precision_recall) if curve.x and _two_sided(e, curve.label)]
             described = "; ".join(self._described(curve.label, name) for curve in curves)
             draw = plots.roc if name == "roc" else plots.precision_recall
             text = {"x": t(f"{name}_x"), "y": t(f"{name}_y"), "chance": t("roc_chance"), "title": t(name), "description": described}
-            return Markup(draw(curves, {"name": name, **text})) if curves else ""  # noqa: S704
+            return Markup(draw(curves, {**shared, **text})) if curves else ""  # noqa: S704
         if name == "reliability":
             described = f"{t('ece')}: {self.share(self.scores.ece)['value']} ({self.share(self.scores.ece)['span']})"
             text = {"x": t("reliability_x"), "y": t("reliability_y"), "ideal": t("ideal"), "title": t(name), "description": described}
-            return Markup(plots.reliability(e.reliability, {"name": name, **text})) if e.reliability else ""  # noqa: S704
+            return Markup(plots.reliability(e.reliability, {**shared, **text})) if e.reliability else ""  # noqa: S704
         results = (e.context.audit or {}).get("results", [])
         names = [t.or_plain(result["name"]) for result in results]
         text = {"x": t("probe_auc"), "y": "", "title": t("audit"), "description": ", ".join(names)}
-        return Markup(plots.probes(results, names, {"name": name, **text})) if results else ""  # noqa: S704
+        return Markup(plots.probes(results, names, {**shared, **text})) if results else ""  # noqa: S704
 
     def _described(self, label: str, name: str) -> str:
         entry = next(entry for entry in self.scores.classes if entry.label == label)

@@ -278,13 +278,15 @@ TEXT: dict[str, tuple[str, str]] = {
     "method_text": (
         "95\u00a0% intervals: bootstrap over patients (2,000 draws), because films of one patient resemble each other; where fewer "
         "than ten patients are wrong (or right), Wilson's interval at the effective number of patients; at exactly 0 or 100 %, "
-        "Clopper and Pearson's; for an AUC from few patients, Newcombe's. AUC: chance that a film of the class scores above one"
-        " of the rest, ties counting a half. n stands beside every score: the films and patients it is computed from.",
+        "Clopper and Pearson's; for an AUC from few patients, Newcombe's. ECE is too high by chance when films are few; its "
+        "interval is corrected for that. AUC: chance that a film of the class scores above one of the rest, ties counting a "
+        "half. n stands beside every score: the films and patients it is computed from.",
         "Intervalos del 95 %: bootstrap por pacientes (2000 extracciones), porque las radiografías de un paciente se parecen; "
         "con menos de diez pacientes con fallos (o aciertos), el de Wilson con el número efectivo de pacientes; en 0 o 100 % "
-        "exactos, el de Clopper y Pearson; para un AUC con pocos pacientes, el de Newcombe. AUC: probabilidad de que una "
-        "radiografía de la clase puntúe más que una del resto, con los empates a medias. Junto a cada resultado está n: las "
-        "radiografías y pacientes con que se calcula.",
+        "exactos, el de Clopper y Pearson; para un AUC con pocos pacientes, el de Newcombe. El ECE sale demasiado alto por azar"
+        " con pocas radiografías; su intervalo está corregido por ello. AUC: probabilidad de que una radiografía de la clase "
+        "puntúe más que una del resto, con los empates a medias. Junto a cada resultado está n: las radiografías y pacientes "
+        "con que se calcula.",
     ),
     "literature": (
         "Read with: Zech 2018, Maguolo and Nanni 2021, DeGrave 2021, Roberts 2021 on shortcuts and sources; CLAIM 2024 and "

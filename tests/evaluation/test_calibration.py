@@ -1,0 +1,108 @@
+"""Temperature and operating points on films whose right answer is known."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+
+from deephealth.evaluation import metrics
+from deephealth.evaluation.calibration import OperatingPoint, choose_operating_points, fit_temperature, positive_score, softmax
+
+CLASSES = ("normal", "bacterial", "viral")
+
+
+def films(n: int = 600, seed: int = 0, sharp: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, n)
+    return rng.normal(size=(n, 3)) + sharp * np.eye(3)[labels], labels
+
+
+@pytest.mark.parametrize("too_sure", [0.5, 1.0, 3.0])
+def test_temperature_undoes_a_known_one(too_sure: float) -> None:
+    # For unit normals a distance `sharp` apart the true log odds are sharp times the difference.
+    logits, labels = films(20_000)
+    assert fit_temperature(2.0 * logits * too_sure, labels) == pytest.approx(too_sure, rel=0.05)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0.2, 5))
+def test_temperature_is_the_least_log_loss(seed: int, scale: float) -> None:
+    logits, labels = films(60, seed, 1.0)
+    found = fit_temperature(scale * logits, labels)
+    best = minimize_scalar(
+        lambda t: metrics.log_loss(softmax(scale * logits, np.exp(t)), labels), bounds=np.log([0.05, 20]), method="bounded"
+    )
+    assert metrics.log_loss(softmax(scale * logits, found), labels) <= best.fun + 1e-7
+    assert 0.05 <= found <= 20
+
+
+def test_temperature_of_certain_and_of_hopeless_answers_stays_in_its_bounds() -> None:
+    assert fit_temperature(np.eye(3)[[0, 1, 2]], [0, 1, 2]) == pytest.approx(0.05, rel=1e-3)
+    assert fit_temperature(np.eye(3)[[0, 1, 2]], [1, 2, 0]) == pytest.approx(20, rel=1e-3)
+    assert fit_temperature(np.zeros((0, 3)), []) == 1.0
+
+
+def test_huge_logits_do_not_overflow() -> None:
+    assert 0.05 <= fit_temperature([[1e4, 0, 0], [0, 1e4, 0]], [0, 0]) <= 20
+    assert softmax([[1e4, 0.0]])[0].tolist() == [1.0, 0.0]
+
+
+def test_normal_against_the_rest_keeps_what_it_promises() -> None:
+    logits, labels = films()
+    p = softmax(logits)
+    points = {point.name: point for point in choose_operating_points(p, labels, CLASSES, [str(i // 2) for i in range(600)])}
+    assert list(points) == ["specificity 0.90", "specificity 0.95", "sensitivity 0.95", "Youden"]
+    score, truth = 1 - p[:, 0], labels != 0
+    for name, point in points.items():
+        yes = score >= point.threshold
+        assert (point.positive, point.negative) == (("bacterial", "viral"), ("normal",))
+        assert point.sensitivity.value == pytest.approx(yes[truth].mean())
+        assert point.specificity.value == pytest.approx((~yes)[~truth].mean())
+        assert point.sensitivity.n_films == truth.sum(), name
+    for target in (0.90, 0.95):
+        point = points[f"specificity {target:.2f}"]
+        assert point.specificity.value >= target
+        assert point.sensitivity.value == pytest.approx(metrics.sensitivity_at_specificity(score, truth, target))
+    assert points["sensitivity 0.95"].sensitivity.value >= 0.95
+    youden = points["Youden"].sensitivity.value + points["Youden"].specificity.value
+    assert all(youden >= point.sensitivity.value + point.specificity.value for point in points.values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 10), st.booleans()), min_size=1, max_size=30))
+def test_thresholds_with_ties_never_break_their_promise(rows: list[tuple[int, bool]]) -> None:
+    sick = np.array([value for value, _ in rows]) / 10
+    labels = np.array([int(truth) for _, truth in rows])
+    points = choose_operating_points(np.stack([1 - sick, sick], axis=1), labels, ("normal", "viral"), draws=20)
+    if len(set(labels)) < 2:
+        assert points == []
+        return
+    for point in points:
+        yes = sick >= point.threshold
+        assert 0 <= point.threshold <= 1 + 1e-5
+        if point.name.startswith("specificity"):
+            assert (~yes)[labels == 0].mean() >= float(point.name.split()[1]) - 1e-9
+        if point.name.startswith("sensitivity"):
+            assert yes[labels == 1].mean() >= 0.95
+
+
+def test_without_a_normal_class_each_is_asked_for() -> None:
+    logits, labels = films()
+    points = choose_operating_points(softmax(logits), labels, ("a", "b", "c"), draws=50)
+    assert {point.positive for point in points} == {("a",), ("b",), ("c",)}
+    assert {point.negative for point in points if point.positive == ("b",)} == {("a", "c")}
+
+
+def test_points_survive_json() -> None:
+    logits, labels = films(60)
+    for point in choose_operating_points(softmax(logits), labels, CLASSES, draws=50):
+        assert OperatingPoint.from_json(json.loads(json.dumps(point.to_json(), allow_nan=False))) == point
+
+
+def test_positive_score_sums_the_positive_labels() -> None:
+    np.testing.assert_allclose(positive_score([[0.2, 0.5, 0.3]], CLASSES, ("viral", "bacterial")), [0.8])
