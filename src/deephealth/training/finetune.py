@@ -23,12 +23,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional
 
-from deephealth.errors import UsageError
+from deephealth.errors import MissingExtra, UsageError
+
+try:
+    import torch
+    from torch import Tensor, nn
+    from torch.nn import functional
+except ImportError as _error:
+    raise MissingExtra("Training a whole network", "train") from _error
+
 from deephealth.settings import atomic
 from deephealth.training.events import EpochDone, EventListener, Note, StepDone, ignore, progress_of
 from deephealth.training.film_array import FilmArray, load_films

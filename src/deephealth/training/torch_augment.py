@@ -150,7 +150,7 @@ def _borders(n: int, side: int, probability: float, random: np.random.Generator)
     top, bottom, left, right = thickness.T[:, :, None]
     rows = (place < top) | (place >= side - bottom)
     columns = (place < left) | (place >= side - right)
-    return rows[:, :, None] | columns[:, None, :]
+    return np.asarray(rows[:, :, None] | columns[:, None, :])
 
 
 def _patches(n: int, side: int, probability: float, random: np.random.Generator) -> NDArray[np.bool_]:
