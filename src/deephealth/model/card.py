@@ -139,7 +139,7 @@ def _estimate(estimate: Estimate, words: Mapping[str, str]) -> str:
 
 
 def _n(estimate: Estimate, words: Mapping[str, str]) -> str:
-    return f"{estimate.n_films} {words['films']}, {estimate.n_patients} {words['patients']}"
+    return words["n_text"].format(films=estimate.n_films, patients=estimate.n_patients)
 
 
 def _joined(*parts: str) -> str:
