@@ -104,6 +104,18 @@ def test_a_network_of_another_form_is_refused(how: dict, words: str, small_netwo
         backbone_from_network(small_network(), **how)
 
 
+def test_a_network_with_a_branch_is_refused(small_network) -> None:
+    network = small_network()
+    arms = [
+        helper.make_graph([helper.make_node("Identity", ["c"], [name])], name, [], [helper.make_tensor_value_info(name, 1, None)])
+        for name in "ab"
+    ]
+    network.graph.initializer.append(graph.initializer("yes", True, bool))
+    network.graph.node[1].CopyFrom(helper.make_node("If", ["yes"], ["y"], then_branch=arms[0], else_branch=arms[1]))
+    with pytest.raises(ModelFileError, match="loops and branches"):
+        backbone_from_network(network, size=32)
+
+
 def test_a_network_with_two_outputs_is_refused(small_network) -> None:
     network = small_network()
     network.graph.output.append(helper.make_tensor_value_info("c", 1, None))

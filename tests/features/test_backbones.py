@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from deephealth.errors import ModelFileError
+from deephealth.errors import ModelFileError, UsageError
 from deephealth.features import graph
 from deephealth.features.backbones import BACKBONES, Backbone, decode_hashes, encode_hashes, load_backbone, make_backbone, save_backbone
 from deephealth.features.untrusted import read_onnx
@@ -85,6 +85,8 @@ def test_unknown_names_and_missing_weights() -> None:
         load_backbone("mobilenet_v2_0.35_224")
     with pytest.raises(ModelFileError, match="no weights file"):
         load_backbone("mobilenet_v2_0.35_224", weights=Path("/nowhere.pth"))
+    with pytest.raises(UsageError, match="takes no weights file"):
+        load_backbone("deephealth-small", weights=Path("/nowhere.pth"))
     assert all(entry.licence == "Apache-2.0" for entry in BACKBONES.values())
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from deephealth.errors import ModelFileError
 from deephealth.features import graph
+from deephealth.features.untrusted import check_flow
 
 if TYPE_CHECKING:
     import onnx
@@ -37,6 +38,7 @@ def backbone_from_network(
     from onnx import compose, inliner
 
     network = compose.add_prefix(at_opset(inliner.inline_local_functions(network)), _PREFIX)
+    check_flow(network.graph, "The network")
     planes = _planes(network.graph, size)
     if planes < channels:
         raise ModelFileError(

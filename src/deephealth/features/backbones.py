@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deephealth.errors import ModelFileError
+from deephealth.errors import ModelFileError, UsageError
 from deephealth.settings import atomic
 
 if TYPE_CHECKING:
@@ -93,9 +93,14 @@ def load_backbone(name_or_path: str = "deephealth-small", *, weights: Path | Non
     """The backbone of that name (a key of BACKBONES; `weights` is its weights file where it does not ship), or the one in a file.
 
     A path may be a Deep Health model or backbone (.onnx) or MobileNetV2 weights (.pth, read without PyTorch and without pickle). Raises
-    ModelFileError when there is no such name or file, when weights are missing or are not the named ones, or when the file is refused.
+    ModelFileError when there is no such name or file, when weights are missing or are not the named ones, or when the file is refused;
+    UsageError when weights are given for a backbone that takes none.
     """
     entry = BACKBONES.get(name_or_path)
+    if weights is not None and (entry is None or entry.file):
+        raise UsageError(
+            f"{name_or_path} takes no weights file, and {weights.name} was given; leave it out, or name the backbone it is for."
+        )
     if entry is None:
         path = Path(name_or_path)
         if not path.exists():

@@ -57,8 +57,6 @@ def _parse(data: bytes, name: str) -> onnx.ModelProto:
 
 
 def _check_operators(model: onnx.ModelProto, name: str) -> None:
-    import onnx
-
     domains = {entry.domain for entry in model.opset_import} | {node.domain for node in model.graph.node}
     foreign = sorted(domains - {"", "ai.onnx"})
     if foreign or model.functions:
@@ -71,7 +69,14 @@ def _check_operators(model: onnx.ModelProto, name: str) -> None:
         raise ModelFileError(f"{name} has opset {versions}, expected one from {_OPSETS[0]} to {_OPSETS[-1]}; export it with opset 19.")
     if len(model.graph.node) > _MAX_NODES:
         raise ModelFileError(f"{name} has {len(model.graph.node)} nodes, expected at most {_MAX_NODES}; give a smaller model.")
-    for node in model.graph.node:
+    check_flow(model.graph, name)
+
+
+def check_flow(graph: onnx.GraphProto, name: str) -> None:
+    """Raises ModelFileError when a node holds a graph of its own, or may run without end."""
+    import onnx
+
+    for node in graph.node:
         nested = any(attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for attribute in node.attribute)
         if nested or node.op_type in _REFUSED_OPERATORS:
             raise ModelFileError(f"{name} uses {node.op_type!r}, expected a network without loops and branches; export it without them.")
