@@ -42,8 +42,8 @@ _ENGLISH = {
     "patients": "patients",
     "left_out": "left out",
     "seen_text": (
-        "The file carries perceptual hashes of {seen} films the backbone learned from and of {fitted} films the head was fitted on;"
-        " a score on any of those films says nothing."
+        "The file carries perceptual hashes of {seen} films the backbone learned from and of {fitted} films the head was "
+        "fitted or calibrated on; a score on any of those films says nothing."
     ),
     "leakage": "Leakage check",
     "allowed_leakage": "Leakage was found and training was told to go on: the scores below are too high.",
@@ -60,6 +60,7 @@ _ENGLISH = {
     "measured_on": "on",
     "metric": "metric",
     "estimate": "value (95 % interval)",
+    "n_text": "{films} (patients: {patients})",
     "undefined": "undefined",
     "no_interval": "no interval",
     "points": "Operating points",
@@ -127,8 +128,8 @@ _SPANISH = {
     "patients": "pacientes",
     "left_out": "excluidas",
     "seen_text": (
-        "El archivo lleva huellas perceptuales de {seen} radiografías con las que aprendió la red base y de {fitted} con las que se"
-        " ajustó la cabeza; un resultado sobre cualquiera de ellas no dice nada."
+        "El archivo lleva huellas perceptuales de {seen} radiografías con las que aprendió la red base y de {fitted} con las "
+        "que se ajustó o calibró la cabeza; un resultado sobre cualquiera de ellas no dice nada."
     ),
     "leakage": "Control de fugas",
     "allowed_leakage": "Se hallaron fugas y se ordenó seguir entrenando: los resultados de abajo son demasiado altos.",
@@ -145,6 +146,7 @@ _SPANISH = {
     "measured_on": "en",
     "metric": "métrica",
     "estimate": "valor (intervalo del 95 %)",
+    "n_text": "{films} (pacientes: {patients})",
     "undefined": "no definido",
     "no_interval": "sin intervalo",
     "points": "Puntos de operación",

@@ -157,7 +157,7 @@ class ModelRecord:
     metrics: Mapping[str, Mapping[str, Estimate]] = spec("split -> name of the metric -> estimate", default={})
     limits: tuple[str, ...] = spec("known limits of this model, a sentence each", default=())
     seen: str = spec("base64 of the perceptual hashes, 32 bytes each, of the films the backbone learned from", default="")
-    fitted_on: str = spec("the same of the films the head was fitted on", default="")
+    fitted_on: str = spec("the same of the films the head was fitted or calibrated on", default="")
     goldens: tuple[Golden, ...] = spec("drawn films with the expected answers", default=())
     card: str = spec("the model card, Markdown", default="")
 
@@ -193,7 +193,7 @@ class ModelRecord:
 
     @property
     def fitted_on_hashes(self) -> NDArray[np.uint8]:
-        """Perceptual hashes uint8 [m, 32] of the films the head was fitted on."""
+        """Perceptual hashes uint8 [m, 32] of the films the head was fitted or calibrated on."""
         return unpack_hashes(self.fitted_on)
 
 
