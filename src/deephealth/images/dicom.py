@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from deephealth.errors import FilmError, FilmTooLarge
 from deephealth.images import dicom_tags
-from deephealth.images.codecs import decode_grey_jpeg, decoding, hush, jpeg_header
+from deephealth.images.codecs import JpegHeader, decode_grey_jpeg, decoding, hush, jpeg_header
 from deephealth.images.conversions import check_size, to_eight_bits
 from deephealth.images.dicom_grey import grey_rules, render
 from deephealth.settings.table import number
@@ -205,9 +205,22 @@ def _check_codestream(ds: Dataset, syntax: str, plugin: str) -> str:
         raise FilmError(
             f"says {ds.Columns} x {ds.Rows} pixels and its compressed pixels say {width} x {height}, expected the same; export it again."
         )
+    if plugin != "pylibjpeg":
+        _check_samples(ds, header, syntax)
     if syntax in (_JPEG_8, _JPEG_12) and precision == 12:
         return _twelve_bit_plugin(syntax)
     return "simplejpeg" if syntax in (_JPEG_8, _JPEG_12) and components == 1 and ds.get("SamplesPerPixel", 1) == 1 else plugin
+
+
+def _check_samples(ds: Dataset, header: JpegHeader, syntax: str) -> None:
+    """Refuse a JPEG or JPEG-LS whose samples are not the data set's: GDCM writes past its buffer, or crashes, when they disagree."""
+    samples, allocated = int(ds.get("SamplesPerPixel", 1)), int(ds.BitsAllocated)
+    lossless = syntax in (_TS + ".4.57", _TS + ".4.70")
+    if header.components != samples or not 2 <= header.precision <= min(allocated, 16) or lossless != (header.process == 3):
+        raise FilmError(
+            f"says {samples} samples of {allocated} bits and its compressed pixels say {header.components} of {header.precision} bits, "
+            "expected the same kind of pixels; export it again."
+        )
 
 
 def _twelve_bit_plugin(syntax: str) -> str:
