@@ -40,7 +40,7 @@ def noise_films(n: int = 240, *, side: int = 64, seed: int = 0, lungs: float = 3
     films[:, middle, middle] += lungs * (labels - 1)[:, None, None] * (0.3 + rng.random(n))[:, None, None] / 2
     width = rng.integers(900, 1100, n)
     if cue == "corner":
-        films[:, 1:6, -7:-1] += strength * (labels == 1)[:, None, None]
+        films[:, 1:6, -7:-1] += strength * labels[:, None, None] / 2
     if cue == "size":
         width = width + (np.array([0, 400, 100])[labels] * strength / 60).astype(int)
     return facts(films.clip(0, 255), width, np.full(n, 1000)), labels, [f"p{p}" for p in patient]
