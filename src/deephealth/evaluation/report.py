@@ -191,6 +191,14 @@ class _View:
             name = name.replace(key, self.words(key).lower())
         return name.replace("0.", "0,") if self.words.language == "es" else name
 
+    def when_chosen(self, point: AppliedPoint) -> str:
+        """What an operating point reached on the films it was chosen on."""
+        sens, spec = (
+            f"{parts['value']} ({parts['range']}; {parts['n_short']})"
+            for parts in (self.share(point.chosen.sensitivity), self.share(point.chosen.specificity))
+        )
+        return self.words("chosen_on", sensitivity=sens, specificity=spec)
+
     def confusion(self) -> list[dict[str, Any]]:
         """Rows of the confusion matrix: label, total, cells with count, share of the row, and depth of colour 0..1."""
         rows = []
