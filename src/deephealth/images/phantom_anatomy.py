@@ -121,7 +121,7 @@ def tissue(patient: Anatomy, posture: Posture, frame: Frame) -> Tissue:
     chord = 2 * patient.depth * np.sqrt(np.maximum(1 - lateral**2, 0)) * np.clip(0.45 + 1.3 * (y - patient.apex), 0.3, 1)
     dome = _diaphragm(patient, posture, x)
     above = smooth(dome - y, _SOFTNESS)
-    behind = 0.16 * smooth(dome + 0.035 - y, 0.012) * (lateral < 1)  # the recess behind the dome still holds a little air
+    behind = 0.09 * smooth(dome + 0.035 - y, 0.012) * (lateral < 1)  # the recess behind the dome still holds a little air
     heart = _heart(patient, posture, x, y)
     middle = _mediastinum(patient, x, y)
     air = np.maximum(chord * np.maximum(above, behind) - heart - middle, 0)

@@ -25,7 +25,7 @@ def _ribs(patient: Anatomy, frame: Frame, jitter: Array) -> list[Points]:
     A ribbon seen edge on at the side of the chest so becomes the bright line that it is on a film.
     """
     number = np.arange(_RIBS, dtype=np.float32)
-    count = max(120, int(frame.height * 0.8))
+    count = max(120, int(frame.height * 0.62))
     reach = np.interp(number, [0, 1, 6, 8, 9, 10, 11], [0.72, 0.78, 0.8, 0.74, 0.66, 0.5, 0.36])
     turn = (0.02 + (reach[:, None] - 0.02) * np.linspace(0, 1, count)[None, :]) * np.pi
     turn = turn.astype(np.float32)
@@ -101,9 +101,9 @@ def _shoulders(patient: Anatomy, posture: Posture, frame: Frame) -> list[Points]
     for sign in (-1.0, 1.0):
         lean = sign * 0.25 * np.sin(frame.yaw)
         x = 0.034 + lean + 0.345 * t
-        y = inner_y - patient.clavicle * t - 0.016 * np.sin(2 * np.pi * t)
+        y = inner_y - patient.clavicle * t - 0.012 * np.sin(2 * np.pi * t)
         radius = 0.0088 + 0.004 * np.abs(t - 0.45) + 0.004 * np.exp(-t / 0.06)
-        parts.append(frame.tubes((sign * x)[None], y[None], radius[None], 3.2, hollow=0.75))
+        parts.append(frame.tubes((sign * x)[None], y[None], radius[None], 2.7, hollow=0.75))
         parts += _blade(frame, t, sign, patient, inward)
         joint = (0.425 - 0.3 * inward, patient.shoulder + 0.075)
         ax, ay = joint[0] + 0.1 * t, joint[1] + 0.4 * t

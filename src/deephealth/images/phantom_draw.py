@@ -71,7 +71,7 @@ def draw_phantom(
     ambiguous = bool(shot.random() < AMBIGUOUS_SHARE)
     disease = _disease(label, ambiguous, lesion, (anatomy, body, tree, frame), (_rng(4, seed, patient), _rng(5, seed, patient, film)))
     air, strands = _texture_of_health(body, tree, frame, shot)
-    lungs = body.air > 0.02
+    lungs = np.clip(body.air / 0.15, 0, 1)
     healthy = still + _SOFT * (strands - _AERATED * air)
     thickness = still + _SOFT * (strands + disease.strands * lungs - _AERATED * air * (1 - disease.fill))
     exposure = draw_exposure(shot)
@@ -145,7 +145,7 @@ def _disease(
     """The label's pattern at this film's strength; on an ambiguous film a trace of both patterns, whatever the label."""
     anatomy, body, tree, frame = where
     place, film = seeds
-    strength = lesion * float(np.exp(place.normal(0.0, 0.35) + film.normal(0.0, 0.2)))
+    strength = lesion * float(np.exp(place.normal(0.0, 0.3) + film.normal(0.0, 0.15)))
     trace = 0.15 * lesion
     filled = trace if ambiguous else strength * (label == "bacterial")
     netted = trace if ambiguous else strength * (label == "viral")

@@ -132,7 +132,13 @@ def texture(rng: np.random.Generator, frame: Frame, grain: float, octaves: int =
         cell = grain / 2**octave
         field = rng.standard_normal((int(1.9 / cell) + 4, int(2.4 / cell) + 4), dtype=np.float32)
         affine = (dx / cell, dx_down / cell, (x0 + 1.2) / cell + 2, dy / cell, dy_down / cell, (y0 + 0.45) / cell + 2)
-        layer = Image.fromarray(field).transform((frame.width, frame.height), Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
+        coarse = 4 if cell * frame.pixels_per_unit > 12 else 1  # a smooth field needs few samples
+        size = -(-frame.width // coarse), -(-frame.height // coarse)
+        step = (frame.width / size[0], frame.height / size[1], 1.0)
+        affine = tuple(value * step[place % 3] for place, value in enumerate(affine))
+        layer = Image.fromarray(field).transform(size, Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
+        if coarse > 1:
+            layer = layer.resize((frame.width, frame.height), Image.Resampling.BICUBIC)
         total += np.asarray(layer, dtype=np.float32) / np.float32(1.6**octave)
     return np.asarray(total * np.float32(1.25 / np.sqrt(sum(1.6 ** (-2 * k) for k in range(octaves)))), dtype=np.float32)
 

@@ -52,21 +52,21 @@ def consolidation(
 ) -> Lesion:
     """A confluent opacity of one lobe, with a soft border, blunt against a fissure, and air-filled bronchi showing through it."""
     lobe = _LOBES[int(place.choice(len(_LOBES), p=_LOBE_SHARES))]
-    size = float(place.uniform(0.6, 1.05)) * float(film.uniform(0.88, 1.12))
+    size = float(place.uniform(0.75, 1.1)) * float(film.uniform(0.88, 1.12))
     x, y = frame.body
     height = (y - patient.apex) / (body.diaphragm - patient.apex)
     centre = lobe.height + float(place.normal(0, 0.035)), lobe.lateral + float(place.normal(0, 0.05))
     away = ((height - centre[0]) / (lobe.reach[0] * size)) ** 2 + ((body.lateral - centre[1]) / (lobe.reach[1] * size)) ** 2
     ragged = texture(place, frame, 0.09, octaves=3)
-    weight = smooth(1 - away + 0.38 * ragged, 0.42) * (x < 0 if lobe.right else x > 0)
+    weight = smooth(1 - away + 0.3 * ragged, 0.42) * (x < 0 if lobe.right else x > 0)
     if lobe.fissure:
         tilt = lobe.fissure + 0.06 * (body.lateral - 0.5)
         weight = weight * smooth((height - tilt) * (1 if lobe.below else -1), 0.02)
     weight = weight * body.lungs
-    mottled = np.clip(0.86 + 0.12 * texture(film, frame, 0.03, octaves=2), 0.3, 1.1)
+    mottled = np.clip(0.88 + 0.08 * texture(film, frame, 0.022, octaves=2), 0.3, 1.1)
     bronchi = np.clip(tree.draw(frame, calibre=0.7, deepest=4) / 0.011, 0, 1)
-    fill = strength * 0.85 * weight * mottled * (1 - 0.42 * bronchi)
-    return Lesion(np.clip(fill, 0, 0.96), np.zeros_like(fill), weight)
+    fill = strength * 0.95 * weight * mottled * (1 - 0.42 * bronchi)
+    return Lesion(0.93 * np.tanh(np.maximum(fill, 0) / 0.93), np.zeros_like(fill), weight)
 
 
 def interstitial(body: Tissue, tree: Tree, frame: Frame, strength: float, place: np.random.Generator, film: np.random.Generator) -> Lesion:
@@ -75,8 +75,8 @@ def interstitial(body: Tissue, tree: Tree, frame: Frame, strength: float, place:
     patchy = np.clip(0.78 + 0.34 * texture(place, frame, 0.22, octaves=2), 0.12, 1.7)
     central = np.exp(-(((np.abs(x) - 0.13) / 0.2) ** 2) - ((y - 0.47) / 0.26) ** 2)
     weight = patchy * (0.45 + 0.75 * central) * body.lungs
-    net = sum(np.exp(-((texture(place, frame, grain) / 0.32) ** 2)) * share for grain, share in ((0.03, 0.6), (0.019, 0.5)))
-    nodules = np.maximum(texture(film, frame, 0.014) - 1.1, 0)
+    net = sum(np.exp(-((texture(place, frame, grain) / 0.42) ** 2)) * share for grain, share in ((0.024, 0.5), (0.015, 0.6)))
+    nodules = np.maximum(texture(film, frame, 0.014) - 0.9, 0)
     cuffs = tree.draw(frame, calibre=1.75, hollow=0.8, deepest=3)
     strands = strength * weight * (0.036 * net + 0.016 * nodules + 1.3 * cuffs)
     fill = strength * 0.13 * weight

@@ -96,7 +96,11 @@ def _make_room(out: Path, overwrite: bool) -> None:
     if not out.exists() or not any(out.iterdir()):
         return
     if not (overwrite and _only_phantoms(out)):
-        hint = "overwriting needs a folder that holds nothing but an earlier phantom set" if overwrite else "name a new one, or ask to overwrite"
+        hint = (
+            "overwriting needs a folder that holds nothing but an earlier phantom set"
+            if overwrite
+            else "name a new one, or ask to overwrite"
+        )
         raise UsageError(f"{out} is not empty; {hint}")
     for path in _files(out):
         path.unlink()
