@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import struct
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -300,27 +301,60 @@ def test_lossless_compression(syntax: UID, dtype: type, signed: bool) -> None:
     np.testing.assert_array_equal(read_film(written(ds)).pixels, window_of(data))
 
 
-def test_jpeg_lossless(tmp_path: Path) -> None:
-    """The common compression of CR and DX; the encoder is GDCM's, so only the way through our reader is under test."""
-    import gdcm
+def lossless_jpeg(samples: np.ndarray, precision: int) -> bytes:
+    """A lossless JPEG of one component by hand (ITU-T T.81, annex H): predictor 1, and one code of 5 bits for each length of difference."""
+    values = samples.astype(int)
+    predicted = np.empty_like(values)
+    predicted[:, 1:] = values[:, :-1]
+    predicted[1:, 0] = values[:-1, 0]
+    predicted[0, 0] = 1 << (precision - 1)
+    bits = []
+    for difference in (values - predicted).ravel().tolist():
+        difference = (difference + 32767) % 65536 - 32767
+        size = abs(difference).bit_length()
+        bits.append(f"{size:05b}")
+        if 0 < size < 16:
+            bits.append(f"{difference if difference > 0 else difference + (1 << size) - 1:0{size}b}")
+    stream = "".join(bits)
+    stream += "1" * (-len(stream) % 8)
+    body = int(stream, 2).to_bytes(len(stream) // 8, "big").replace(b"\xff", b"\xff\0")
+    frame = b"\xff\xc3\0\x0b" + bytes([precision]) + struct.pack(">HH", *samples.shape) + b"\x01\x01\x11\0"
+    huffman = b"\xff\xc4" + struct.pack(">H", 19 + 17) + b"\0" + bytes([0] * 4 + [17] + [0] * 11) + bytes(range(17))
+    return b"\xff\xd8" + frame + huffman + b"\xff\xda\0\x08\x01\x01\0\x01\0\0" + body + b"\xff\xd9"
 
-    data = ramp()
-    (tmp_path / "raw.dcm").write_bytes(film(data, BitsStored=12, WindowCenter=1600, WindowWidth=2800))
-    reader = gdcm.ImageReader()
-    reader.SetFileName(str(tmp_path / "raw.dcm"))
-    assert reader.Read()
-    change = gdcm.ImageChangeTransferSyntax()
-    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGLosslessProcess14_1))
-    change.SetInput(reader.GetImage())
-    assert change.Change()
-    writer = gdcm.ImageWriter()
-    writer.SetFileName(str(tmp_path / "lossless.dcm"))
-    writer.SetFile(reader.GetFile())
-    writer.SetImage(change.GetOutput())
-    assert writer.Write()
-    assert dcmread(tmp_path / "lossless.dcm").file_meta.TransferSyntaxUID == JPEGLosslessSV1
-    whole = (tmp_path / "lossless.dcm").read_bytes()
-    np.testing.assert_array_equal(read_film(whole).pixels, window_of(data))
+
+def lossless_film(samples: np.ndarray, precision: int, jpeg: bytes | None = None, **tags: object) -> bytes:
+    ds = make(samples, BitsStored=precision, **tags)
+    ds.PixelData = encapsulate([jpeg or lossless_jpeg(samples, precision)])
+    ds["PixelData"].is_undefined_length = True
+    ds.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+    return written(ds)
+
+
+@pytest.mark.parametrize("dtype,precision", [(np.uint8, 8), (np.uint16, 10), (np.uint16, 12), (np.uint16, 16)])
+def test_jpeg_lossless(dtype: type, precision: int) -> None:
+    """The common compression of CR and DX."""
+    data = ramp(dtype, precision) ^ ramp(dtype, precision).T.reshape(48, 64)
+    pixels = read_film(lossless_film(data, precision, WindowCenter=1600, WindowWidth=2800)).pixels
+    np.testing.assert_array_equal(pixels, window_of(data))
+
+
+@pytest.mark.parametrize(
+    "old,new",
+    [
+        (b"\xff\xc3\0\x0b\x0c", b"\xff\xc3\0\x0b\xff"),  # 255 bits: GDCM crashes
+        (b"\xff\xc3\0\x0b\x0c", b"\xff\xc3\0\x0b\x10\x10"),
+        (b"\xff\xc3", b"\xff\xc0"),  # another process
+        (b"\xff\xc4", b"\xff\xfe"),  # no code table
+        (b"\xff\xda\0\x08\x01\x01", b"\xff\xda\0\x08\x01\x02"),  # a component that is not there
+        (b"\xff\xd9", b"\xff\xc3\0\x0b\xff\xd9"),  # a second frame
+    ],
+)
+def test_a_lossless_jpeg_that_would_crash_its_decoder_is_refused(old: bytes, new: bytes) -> None:
+    jpeg = lossless_jpeg(ramp(), 12)
+    assert jpeg.count(old) == 1
+    with pytest.raises(FilmError):
+        read_film(lossless_film(ramp(), 12, jpeg.replace(old, new)))
 
 
 def jpeg_film(jpeg: bytes, shape: tuple[int, ...], syntax: UID = JPEGBaseline8Bit, **tags: object) -> bytes:
@@ -584,7 +618,7 @@ def some_films() -> dict[str, bytes]:
     films = {syntax.keyword: compressed(syntax, ramp()) for syntax in (RLELossless, JPEGLSLossless, JPEG2000Lossless)}
     voi = table("VOILUTSequence", 0, 8, list(range(256)))
     films |= {"raw": film(ramp(), WindowCenter=1600, WindowWidth=2800), "voi": film(ramp(), **voi), "deflated": written(ds)}
-    return films | {"jpeg": jpeg_film(stream.getvalue(), (48, 64)), "lossless": (SAMPLES / "SC_rgb_jpeg_gdcm.dcm").read_bytes()}
+    return films | {"jpeg": jpeg_film(stream.getvalue(), (48, 64)), "lossless": lossless_film(ramp(), 12)}
 
 
 FILMS = some_films()

@@ -7,12 +7,10 @@ second half of a sentence ("is cut short; ..."), before which the caller puts th
 from __future__ import annotations
 
 import re
-import struct
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 
 from deephealth.errors import DeepHealthError, FilmError
 from deephealth.images.conversions import check_size, orient, over_black, to_eight_bits
+from deephealth.images.jpeg_header import jpeg_header
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -56,62 +55,6 @@ def hush(library: str) -> None:
 
 
 # ---- JPEG ----------------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class JpegHeader:
-    """What a JPEG says before its pixels. process: the last half-byte of its SOF marker (0 baseline, 1 extended, 2 progressive)."""
-
-    width: int
-    height: int
-    components: int
-    precision: int
-    process: int
-    orientation: int
-
-
-def jpeg_header(data: bytes) -> JpegHeader:
-    """Walk the markers up to the first frame header (ITU-T T.81, B.1.1). Raises FilmError when there is none."""
-    position, orientation = 2, 1
-    while position + 4 <= len(data):
-        if data[position] != 0xFF:
-            break
-        marker = data[position + 1]
-        if marker == 0xFF:  # fill byte
-            position += 1
-            continue
-        if marker == 0x01 or 0xD0 <= marker <= 0xD8:  # stand alone, without a length
-            position += 2
-            continue
-        length = struct.unpack_from(">H", data, position + 2)[0]
-        segment = data[position + 4 : position + 2 + length]
-        if (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7:  # 0xF7 is JPEG-LS
-            if len(segment) < 6:
-                break
-            precision, height, width, components = struct.unpack_from(">BHHB", segment)
-            return JpegHeader(width, height, components, precision, marker & 0xF, orientation)
-        if marker == 0xE1 and segment.startswith(b"Exif\0\0"):
-            orientation = exif_orientation(segment[6:])
-        if marker in (0xD9, 0xDA):
-            break
-        position += 2 + length
-    raise FilmError("is cut short or damaged: its JPEG data has no frame header; export the film again.")
-
-
-def exif_orientation(tiff: bytes) -> int:
-    """The orientation tag 0x0112 of an Exif block, 1 (upright) when it is absent or malformed."""
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
-    if order is None or len(tiff) < 8:
-        return 1
-    start = struct.unpack_from(order + "I", tiff, 4)[0]
-    if start + 2 > len(tiff):
-        return 1
-    entries = struct.unpack_from(order + "H", tiff, start)[0]
-    for offset in range(start + 2, min(start + 2 + 12 * entries, len(tiff) - 11), 12):
-        tag, kind = struct.unpack_from(order + "HH", tiff, offset)
-        if tag == 0x0112 and kind == 3:
-            return int(struct.unpack_from(order + "H", tiff, offset + 8)[0])
-    return 1
 
 
 def decode_jpeg(data: bytes, channels: int) -> Pixels:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from deephealth.errors import FilmError, FilmTooLarge
 from deephealth.images import dicom_tags
-from deephealth.images.codecs import JpegHeader, decode_grey_jpeg, decoding, hush, jpeg_header
+from deephealth.images.codecs import decode_grey_jpeg, decoding, hush
 from deephealth.images.conversions import check_size, to_eight_bits
 from deephealth.images.dicom_grey import grey_rules, render
+from deephealth.images.jpeg_header import JpegHeader, check_lossless_jpeg, jpeg_header
 from deephealth.settings.table import number
 
 if TYPE_CHECKING:
@@ -206,13 +207,13 @@ def _check_codestream(ds: Dataset, syntax: str, plugin: str) -> str:
             f"says {ds.Columns} x {ds.Rows} pixels and its compressed pixels say {width} x {height}, expected the same; export it again."
         )
     if plugin != "pylibjpeg":
-        _check_samples(ds, header, syntax)
+        _check_samples(ds, frame, header, syntax)
     if syntax in (_JPEG_8, _JPEG_12) and precision == 12:
         return _twelve_bit_plugin(syntax)
     return "simplejpeg" if syntax in (_JPEG_8, _JPEG_12) and components == 1 and ds.get("SamplesPerPixel", 1) == 1 else plugin
 
 
-def _check_samples(ds: Dataset, header: JpegHeader, syntax: str) -> None:
+def _check_samples(ds: Dataset, frame: bytes, header: JpegHeader, syntax: str) -> None:
     """Refuse a JPEG or JPEG-LS whose samples are not the data set's: GDCM writes past its buffer, or crashes, when they disagree."""
     samples, allocated = int(ds.get("SamplesPerPixel", 1)), int(ds.BitsAllocated)
     lossless = syntax in (_TS + ".4.57", _TS + ".4.70")
@@ -221,6 +222,8 @@ def _check_samples(ds: Dataset, header: JpegHeader, syntax: str) -> None:
             f"says {samples} samples of {allocated} bits and its compressed pixels say {header.components} of {header.precision} bits, "
             "expected the same kind of pixels; export it again."
         )
+    if lossless:
+        check_lossless_jpeg(frame)
 
 
 def _twelve_bit_plugin(syntax: str) -> str:
