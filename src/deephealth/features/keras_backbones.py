@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +132,9 @@ def _image_format(keras: Any, image_format: str) -> Iterator[None]:
 
 def _with_official_weights(make: Any, name: str, shape: tuple[int, ...]) -> Any:
     try:
-        return make(include_top=False, weights="imagenet", input_shape=shape)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`input_shape` is undefined or non-square")  # any size may start from the 224 px weights
+            return make(include_top=False, weights="imagenet", input_shape=shape)
     except Exception as error:
         # Keras wraps every failed download in a bare Exception whose text begins with "URL fetch failure on <address>".
         words = str(error).split()
