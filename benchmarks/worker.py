@@ -1,0 +1,62 @@
+"""What benchmarks run in a process of its own: python -m benchmarks.worker extract TASK | peak COMMAND...
+
+Nothing but the standard library is imported before the process is bound to its processors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def extract(task: str) -> None:
+    """Print the seconds that the features of the task's films take on the task's processors, a thread on each; warmed up before."""
+    wanted = json.loads(task)
+    os.sched_setaffinity(0, wanted["processors"])
+    threads = len(wanted["processors"])
+
+    from deephealth.datasets.index import Film
+    from deephealth.features.backbones import load_backbone
+    from deephealth.features.extract import extract_features
+    from deephealth.settings.threads import limit
+
+    limit(threads)
+    backbone = load_backbone(wanted["model"])
+    films = [Film(name, Path(name), "film", name) for name in wanted["films"]]
+    extract_features(films[:threads], backbone, threads=threads, cache=False)
+    start = time.perf_counter()
+    table = extract_features(films, backbone, threads=threads, cache=False)
+    seconds = time.perf_counter() - start
+    if table.problems:
+        raise SystemExit(f"{len(table.problems)} films could not be read: {table.problems[0].reason}")
+    print(seconds)
+
+
+def peak(arguments: Sequence[str]) -> None:
+    """Run a deephealth command in this process, then print its exit code and the process's largest memory in bytes."""
+    from deephealth.cli.main import main
+
+    code = main(list(arguments))
+    print(f"\n{code} {largest_memory()}")
+
+
+def largest_memory() -> int:
+    """The most memory this process has held, in bytes: pages of its own and of files it has mapped."""
+    try:
+        # Not ru_maxrss where this is to be had: Linux lets that begin with the size of the process that started this one.
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "extract":
+        extract(sys.argv[2])
+    else:
+        peak(sys.argv[2:])
