@@ -180,9 +180,9 @@ def test_5000_films_take_seconds_and_little_memory() -> None:
     rng = np.random.default_rng(0)
     patients = [str(p) for p in rng.integers(0, 2500, 5000)]
     truth = rng.random(5000) < 0.3
-    started = time.perf_counter()
+    started = time.process_time()
     PatientBootstrap(patients).auc(rng.normal(size=5000) + truth, truth)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
     tracemalloc.start()
     PatientBootstrap(patients).auc(rng.normal(size=5000) + truth, truth)
     peak = tracemalloc.get_traced_memory()[1]

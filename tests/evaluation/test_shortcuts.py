@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from deephealth.datasets.duplicates import shrink
-from deephealth.datasets.facts import FilmFacts
+from deephealth.datasets.facts import FilmFacts, scan_films
+from deephealth.datasets.sources import open_dataset
 from deephealth.evaluation.shortcuts import SENTENCES, AuditReport, audit_shortcuts
 from deephealth.images.phantom import LABELS, draw_phantom
 
@@ -64,7 +67,7 @@ def test_a_strong_cue_is_sufficient(cue: str) -> None:
 
 
 def test_a_weak_cue_beside_a_strong_finding_is_partial() -> None:
-    found = audited(noise_films(900, cue="corner", lungs=60, strength=6))
+    found = audited(noise_films(900, cue="corner", lungs=60, strength=9))
     assert found.sentence == "label predictable without the lungs: partial"
 
 
@@ -145,6 +148,20 @@ def test_phantoms(cue: str | None) -> None:
 @pytest.mark.slow
 def test_5000_films_take_less_than_a_minute() -> None:
     films = noise_films(5000)
-    started = time.perf_counter()
+    # Processor time of all threads: what else the machine does is no matter.
+    started = time.process_time()
     audit_shortcuts(*films, CLASSES)
-    assert time.perf_counter() - started < 60
+    assert time.process_time() - started < 30
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_the_border_of_the_childrens_films_tells_the_label(shared: Path) -> None:
+    index = open_dataset(shared / "data" / "kermany" / "chest_xray")
+    some = dataclasses.replace(index, films=index.films[::6])
+    found = scan_films(some, threads=2)
+    film = {film.name: film for film in some.films}
+    labels = [index.classes.index(film[name].label) for name in found.names]
+    report = audit_shortcuts(found, labels, [film[name].patient for name in found.names], index.classes, draws=200)
+    assert report.verdict in ("sufficient", "partial")
+    assert report.probes["border"].low > 0.7
