@@ -101,6 +101,7 @@ def audit(
     *,
     layout: str = "auto",
     backbone: str | None = None,
+    weights: str | Path | None = None,
     split: str | Path | None = None,
     seed: int = 0,
     threads: int | None = None,
@@ -113,7 +114,7 @@ def audit(
     job = _Job(Recipe(), seed, thread_settings.resolve(threads), listener)
     index, facts = _scan(open_dataset(data, layout=layout), job)
     frozen = _draw(index, facts, Split.load(split) if split else None, job)
-    return _audit(index, facts, frozen, load_backbone(backbone) if backbone else None, job)
+    return _audit(index, facts, frozen, load_backbone(backbone, weights=_path(weights)) if backbone else None, job)
 
 
 def evaluate(

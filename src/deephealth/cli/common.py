@@ -33,7 +33,7 @@ def add_work_options(parser: argparse.ArgumentParser, *, seed: bool = True) -> N
     parser.add_argument("--threads", type=_count, default=None, metavar="N", help="threads to use (default: all this process may run on)")
     parser.add_argument("--quiet", "-q", action="store_true", help="no progress, only results and errors")
     if seed:
-        parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of everything random (default: 0)")
+        parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of everything random (default: 0)")
 
 
 def add_language_option(parser: argparse.ArgumentParser) -> None:
@@ -103,6 +103,13 @@ class Terminal:
             self._bar.close()
             self._bar = None
             self._stage = ""
+
+
+def _seed(value: str) -> int:
+    number = int(value)
+    if not 0 <= number < 2**32:
+        raise argparse.ArgumentTypeError(f"{value} is not a seed; expected a whole number from 0 to {2**32 - 1}")
+    return number
 
 
 def _count(value: str) -> int:

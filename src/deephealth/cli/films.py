@@ -103,6 +103,7 @@ def _add_audit(commands: SubCommands) -> None:
     )
     _add_data(parser)
     parser.add_argument("--backbone", metavar="NAME", help="also ask which films this backbone has learned from")
+    parser.add_argument("--weights", metavar="FILE", help="weights of a backbone that does not ship with the package")
     parser.add_argument("--split", type=Path, metavar="CSV", help="audit this frozen split (default: the one `train` would draw)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything found as JSON")
     add_work_options(parser)
@@ -117,6 +118,7 @@ def _audit(options: argparse.Namespace) -> int:
         options.data,
         layout=options.layout,
         backbone=options.backbone,
+        weights=options.weights,
         split=options.split,
         seed=options.seed,
         threads=options.threads,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from deephealth.datasets.duplicates import HASH_BYTES, THUMBNAIL_SIDE, hash_thum
 from deephealth.datasets.index import DatasetIndex, Film, Problem
 from deephealth.errors import FilmError
 from deephealth.images.read import read_capped, read_film
+from deephealth.settings import cache as cache_folder
 from deephealth.settings import table
 from deephealth.settings.progress import Listener, Progress, silent
 from deephealth.settings.records import RecordTable, record_key
@@ -84,9 +85,14 @@ def scan_films(index: DatasetIndex, *, threads: int = 1, progress: Listener = si
 
 @contextmanager
 def _opened(cache: bool) -> Iterator[RecordTable | None]:
-    with ExitStack() as stack:
-        path = table.cache_dir() / "facts" / _TABLE
-        yield stack.enter_context(RecordTable.opened(path, np.uint8, _RECORD_BYTES)) if cache else None
+    if not cache:
+        yield None
+        return
+    path = table.cache_dir() / "facts" / _TABLE
+    with RecordTable.opened(path, np.uint8, _RECORD_BYTES) as store:
+        cache_folder.mark_used(path)
+        yield store
+    cache_folder.enforce_limit(keep=[path])
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def make_record(
         novelty_threshold=novelty_threshold,
         operating_points=tuple(_point(point) for point in operating_points if _is_known(point)),
         training=TrainingRecord(
-            seed=seed, recipe=recipe.to_dict(), films=counts["train"], views=recipe.features.views, allow_leakage=allow_leakage
+            seed=seed, recipe=_without_paths(recipe), films=counts["train"], views=recipe.features.views, allow_leakage=allow_leakage
         ),
         data=DataRecord(
             sources=(
@@ -92,6 +93,14 @@ def training_hashes(audit: Audit, facts: FilmFacts) -> NDArray[np.uint8]:
     """Perceptual hashes uint8 [m, 32] of the training films alone."""
     rows = [row for row, name in enumerate(facts.names) if audit.split.assignments.get(name) == "train"]
     return facts.phash[rows]
+
+
+def _without_paths(recipe: Recipe) -> dict[str, Any]:
+    """The recipe with file names in place of paths: where a file lay on one machine must not change the model file."""
+    features = dataclasses.replace(
+        recipe.features, backbone=PurePath(recipe.features.backbone).name, weights=PurePath(recipe.features.weights).name
+    )
+    return dataclasses.replace(recipe, features=features).to_dict()
 
 
 def _content_hash(facts: FilmFacts) -> str:

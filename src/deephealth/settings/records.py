@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import zlib
 from collections.abc import Iterator
+from io import BufferedRandom
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +35,7 @@ class RecordTable:
         self.path = path
         self.record = np.dtype([("key", f"V{_KEY_BYTES}"), ("values", dtype, (values,)), ("crc", "<u4")])
         self._header = json.dumps({"format": 1, "dtype": dtype.str, "values": values}).encode().ljust(_HEADER_BYTES - 1) + b"\n"
-        self._file = open(path, "a+b")  # noqa: SIM115 - closed by close()
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._file = _locked(path)
         self._recover()
         self.rows = {bytes(key): row for row, key in enumerate(self.read()["key"])}
 
@@ -95,3 +96,14 @@ class RecordTable:
         self._file.seek(_HEADER_BYTES + row * self.record.itemsize)
         data = self._file.read(self.record.itemsize)
         return zlib.crc32(data[:-4]) == int.from_bytes(data[-4:], "little")
+
+
+def _locked(path: Path) -> BufferedRandom:
+    """Open `path` and wait for its lock; again when the cache was cleared in between, since the lock would be of a file without a name."""
+    while True:
+        file = open(path, "a+b")  # noqa: SIM115 - closed by RecordTable.close
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        file.close()
