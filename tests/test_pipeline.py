@@ -196,3 +196,15 @@ def some_kermany_films(shared: Path, tmp_path: Path) -> Path:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(path)
     return tmp_path / "chest_xray"
+
+
+def test_without_pytorch_fine_tuning_names_the_extra(phantoms: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from deephealth.cli.main import main\n"
+        f"sys.exit(main(['train', {str(phantoms)!r}, '--out', {str(tmp_path / 'run')!r}, '--fine-tune', '--quiet']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 2
+    assert "pip install 'deephealth[train]'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -21,7 +21,7 @@ from deephealth.datasets.index import DatasetIndex, Film
 from deephealth.datasets.leakage import LeakageReport, check_leakage
 from deephealth.datasets.sources import open_dataset
 from deephealth.datasets.split import Split, make_split
-from deephealth.errors import DatasetError, LeakageError
+from deephealth.errors import DatasetError, LeakageError, MissingExtra
 from deephealth.evaluation.audit import Audit, split_counts
 from deephealth.evaluation.calibration import choose_operating_points, fit_temperature, softmax
 from deephealth.evaluation.judge import Judged, judge, pictures
@@ -246,8 +246,10 @@ def _gate(leakage: LeakageReport, allowed: bool) -> tuple[str, ...]:
 
 
 def _fine_tune(found: Audit, facts: FilmFacts, folder: RunFolder, job: _Job) -> tuple[Backbone, Head]:
-    from deephealth.training.finetune import fine_tune
-
+    try:
+        from deephealth.training.finetune import fine_tune
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Fine-tuning", "train") from error
     settings = job.recipe.fine_tune
     assert settings is not None
     job.listener(StageStarted("fine-tune", f"{settings.architecture} at {settings.size} px, {settings.epochs} epochs"))

@@ -100,7 +100,8 @@ def _without_paths(recipe: Recipe) -> dict[str, Any]:
     features = dataclasses.replace(
         recipe.features, backbone=PurePath(recipe.features.backbone).name, weights=PurePath(recipe.features.weights).name
     )
-    return dataclasses.replace(recipe, features=features).to_dict()
+    tuning = recipe.fine_tune and dataclasses.replace(recipe.fine_tune, start=PurePath(recipe.fine_tune.start).name)
+    return dataclasses.replace(recipe, features=features, fine_tune=tuning).to_dict()
 
 
 def _content_hash(facts: FilmFacts) -> str:
