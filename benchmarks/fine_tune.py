@@ -1,8 +1,8 @@
 """One epoch of fine-tuning against a bare torch loop on films in memory.
 
 Ours: `Trainer.step` as `deephealth train --fine-tune` runs it (augmentation, normalisation, mix-up, averaged weights, clipped gradients)
-and the checkpoint at the epoch's end. Bare: the same network, batch size and optimiser on normalised float batches that lie in memory: forward,
-cross-entropy, backward, step, and the loss read for the log. Steps alternate, so both see the same machine.
+and the checkpoint at the epoch's end. Bare: the same network, batch size and optimiser on normalised float batches that lie in memory:
+forward, cross-entropy, backward, step, and the loss read for the log. Steps alternate, so both see the same machine.
 """
 
 from __future__ import annotations

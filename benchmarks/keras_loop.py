@@ -2,8 +2,8 @@
 
 Both run the very same network, MobileNetV2 0.35 at 224 px: built by keras.applications with random weights (they cost the same time), given
 to Keras's own `predict`, and exported to ONNX by the project's export. Both start from the files. Keras runs on its torch backend and is
-given what it does best there: pictures with the channels first. Twice more for information, since they are kinder to Keras: both on one thread,
-where no time is lost in handing small pieces of work to threads, and `predict` in batches.
+given what it does best there: pictures with the channels first. Twice more for information, since they are kinder to Keras: both on one
+thread, where no time is lost in handing small pieces of work to threads, and `predict` in batches.
 """
 
 from __future__ import annotations
