@@ -38,6 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"there is no benchmark {unknown[0]!r}; expected {', '.join(MODULES)}")
     if options.write and (options.names or options.smoke):
         parser.error("--write takes the figures of one whole run; leave out the names and --smoke")
+    if options.write:
+        try:
+            page.around(options.write)  # better now than after minutes of measuring
+        except ValueError as error:
+            parser.error(str(error))
     results, broken, others = _run(options)
     print(f"\nother programs used {others:.0%} of the processors" + ("; run this again on an idle machine" if others > _BUSY else ""))
     if options.write and not broken:

@@ -47,13 +47,19 @@ def processor() -> str:
 
 
 def write(page: Path, results: Sequence[tuple[str, Result]], others: float) -> None:
-    """Put the results between the marks in `page`."""
-    text = page.read_text(encoding="utf-8")
+    """Put the results between the marks in `page`; ValueError as `around`."""
+    before, after = around(page)
+    page.write_text(f"{before}{BEGIN}\n\n{markdown(results, others)}\n{END}{after}", encoding="utf-8")
+
+
+def around(page: Path) -> tuple[str, str]:
+    """What stands before and after the marks in `page`. ValueError when there is no such page or mark."""
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{page} has no place for the results, expected the lines {BEGIN} and {END}")
-    page.write_text(f"{before}{BEGIN}\n\n{markdown(results, others)}\n{END}{after}", encoding="utf-8")
+        raise ValueError(f"{page} has no place for the results, expected a page with the lines {BEGIN} and {END}")
+    return before, after
 
 
 def markdown(results: Sequence[tuple[str, Result]], others: float) -> str:

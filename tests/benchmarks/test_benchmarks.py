@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The benchmarks are no installed package; they are run from the project's folder."""
+    monkeypatch.syspath_prepend(str(ROOT))
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +95,59 @@ def test_a_partial_run_is_never_written_to_the_page() -> None:
     assert done.returncode == 2
     assert "whole run" in done.stderr
     assert page.read_bytes() == before
+
+
+def test_a_page_without_a_place_for_results_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Benchmarks\n", encoding="utf-8")
+    done = bench("--write", page)
+    assert done.returncode == 2
+    assert "no place for the results" in done.stderr
+
+
+def test_pairs_run_in_turn_and_only_after_warming_up() -> None:
+    from benchmarks.measure import paired
+
+    calls: list[str] = []
+    times = paired(lambda: calls.append("a"), lambda: calls.append("b"), 3, warm=1)
+    assert "".join(calls) == "abababab"
+    assert len(times.ratios()) == 3
+    assert times.ratios() == pytest.approx([1 / ratio for ratio in times.ratios(theirs_over_ours=True)])
+
+
+@pytest.mark.parametrize(
+    ("sense", "value", "verdict"), [("at most", 2.0, "met"), ("at most", 2.01, "not met"), ("at least", 1.9, "not met")]
+)
+def test_a_figure_on_its_bar_meets_it(sense: Literal["at most", "at least"], value: float, verdict: str) -> None:
+    from benchmarks.measure import Bar, Figure
+
+    assert Figure("x", value, value, value, "s", "1", "true", Bar(sense, 2.0)).verdict == verdict
+
+
+def test_the_share_of_other_programs_leaves_out_our_own_work() -> None:
+    from benchmarks.measure import Others
+
+    with Others() as others:
+        sum(range(3_000_000))
+    assert math.isnan(others.share) or 0 <= others.share <= 1
+
+
+def test_results_replace_the_results_of_the_last_run_and_nothing_else(tmp_path: Path) -> None:
+    from benchmarks.measure import Bar, Figure, Skipped
+    from benchmarks.page import BEGIN, END, write
+
+    page = tmp_path / "page.md"
+    page.write_text(f"# Title\n\n{BEGIN}\nold\n{END}\n\nlast words\n", encoding="utf-8")
+    figure = Figure(
+        "work", 1.234, 1.1, 1.5, "x", "9 pairs", "do it", Bar("at most", 1.3), ("A note.",), (("package", "MB"), ("numpy", "71.4"))
+    )
+    for _ in range(2):
+        write(page, [("a", figure), ("b", Skipped("more work", "one processor only"))], 0.031)
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("# Title\n\n") and text.endswith(f"{END}\n\nlast words\n")
+    assert "old" not in text
+    assert text.count("| a | work | 1.23 x (1.10 to 1.50) | at most 1.3 x | met | 9 pairs |") == 1
+    assert "| b | more work | skipped: one processor only | | | |" in text
+    assert "- `do it`\n- A note.\n" in text
+    assert "| package | MB |\n|---|---:|\n| numpy | 71.4 |" in text
+    assert "Other programs used 3% of its processors" in text
