@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from deephealth import __version__
-from deephealth.datasets.duplicates import match_seen
 from deephealth.datasets.facts import FilmFacts, scan_films
 from deephealth.datasets.index import DatasetIndex, Film
 from deephealth.datasets.leakage import LeakageReport, check_leakage
@@ -24,13 +23,13 @@ from deephealth.datasets.split import Split, make_split
 from deephealth.errors import DatasetError, LeakageError, MissingExtra
 from deephealth.evaluation.audit import Audit, split_counts
 from deephealth.evaluation.calibration import choose_operating_points, fit_temperature, softmax
-from deephealth.evaluation.judge import Judged, judge, pictures
+from deephealth.evaluation.judge import Judged, judge, pictures, unseen_films
 from deephealth.evaluation.recording import make_record, training_hashes, with_evaluation
 from deephealth.evaluation.report import write_report
 from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
 from deephealth.evaluation.shortcuts import audit_shortcuts
 from deephealth.evaluation.terminal import evaluation_text
-from deephealth.evaluation.wording import Language
+from deephealth.evaluation.wording import Language, Words
 from deephealth.features.backbones import Backbone, load_backbone
 from deephealth.features.extract import FeatureTable, extract_features
 from deephealth.inference.predictor import load_model
@@ -140,8 +139,8 @@ def evaluate(
     model = model if isinstance(model, Model) else load_model(model)
     job = _Job(Recipe(), seed, thread_settings.resolve(threads), listener)
     index, facts = _scan(open_dataset(data, layout=layout), job)
-    films, notes = _unseen(model, index, facts, include_seen)
-    context = dataclasses.replace(_context(model, index, job), split_name="all films" if include_seen else "unseen films", notes=notes)
+    films, notes = unseen_films(model, index, facts, include_seen, Words(language))
+    context = dataclasses.replace(_context(model, index, job), split_name="all" if include_seen else "unseen", notes=notes)
     job.listener(StageStarted("evaluate", f"{len(films)} films"))
     judged = judge(model, films, context=context, prevalence=prevalence, seed=seed, threads=job.threads, progress=job.listener)
     _write(judged, _path(html), _path(json), language, with_films)
@@ -242,7 +241,7 @@ def _gate(leakage: LeakageReport, allowed: bool) -> tuple[str, ...]:
         return ()
     if not allowed:
         raise LeakageError(f"{leakage.sentence} Scores would be too high: mend the data or the split, or train with --allow-leakage.")
-    return (f"Leakage was found and allowed by the user: {leakage.sentence}",)
+    return ("LEAKAGE ALLOWED BY USER",)
 
 
 def _fine_tune(found: Audit, facts: FilmFacts, folder: RunFolder, job: _Job) -> tuple[Backbone, Head]:
@@ -353,25 +352,6 @@ def _context(model: Model, index: DatasetIndex, job: _Job) -> EvaluationContext:
         problems=tuple(Problem(problem.name, problem.reason) for problem in index.problems),
         versions={"deephealth": __version__, "python": platform.python_version(), "numpy": np.__version__},
     )
-
-
-def _unseen(model: Model, index: DatasetIndex, facts: FilmFacts, include_seen: bool) -> tuple[Sequence[Film], tuple[str, ...]]:
-    """The films to score, and what the report must say of those the model has learned from."""
-    learned = np.concatenate([model.record.seen_hashes, model.record.fitted_on_hashes])
-    seen = set(match_seen(facts, learned))
-    if not seen:
-        return index.films, ()
-    if include_seen:
-        return index.films, (
-            f"{len(seen)} of these {len(index.films)} films are among those the model learned from: the scores are too high.",
-        )
-    films = tuple(film for film in index.films if film.name not in seen)
-    if not films:
-        raise DatasetError(
-            f"The model has learned from all {len(seen)} films of {index.root.name}, expected films it has not seen; bring others, "
-            "or add --include-seen and read the scores as too high."
-        )
-    return films, (f"{len(seen)} films that the model learned from were left out; {len(films)} remain.",)
 
 
 def _write(judged: Judged, html: Path | None, json: Path | None, language: Language, with_films: bool) -> None:

@@ -68,6 +68,7 @@ def test_it_trains_in_the_one_loop(tmp_path: Path) -> None:
     with torch_threads(1):
         subject, other = (Trainer(films, 2, settings, FineTuneAugmentation()) for _ in range(2))
         before = {key: value.clone() for key, value in subject.model.state_dict().items()}
+        torch.testing.assert_close(dict(other.model.state_dict()), before, atol=0, rtol=0, msg="the seed decides the first values")
         subject.step()
         after = subject.model.state_dict()
         moved = [key for key, value in after.items() if not torch.equal(value, before[key])]

@@ -55,7 +55,8 @@ def test_dcmtk_renders_real_films_as_we_read_them(name: str, shared: Path, tmp_p
         dataset.save_as(plain)
     else:
         plain = path
-    option = ["+Wi", "1"] if "WindowCenter" in subprocess.run(["dcmdump", str(plain)], capture_output=True, text=True).stdout else ["+Wm"]
+    dump = subprocess.run(["dcmdump", str(plain)], capture_output=True, text=True, check=True, timeout=60).stdout
+    option = ["+Wi", "1"] if "WindowCenter" in dump else ["+Wm"]
     done = subprocess.run(["dcmj2pnm", *option, "--write-8-bit-pnm", str(plain)], capture_output=True, check=True, timeout=60)
     theirs = np.asarray(Image.open(io.BytesIO(done.stdout)).convert("L")).astype(int)
     difference = np.abs(ours - theirs)

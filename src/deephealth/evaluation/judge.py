@@ -10,10 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deephealth.datasets.index import Film
+from deephealth.datasets.duplicates import match_seen
+from deephealth.datasets.facts import FilmFacts
+from deephealth.datasets.index import DatasetIndex, Film
 from deephealth.errors import DatasetError
 from deephealth.evaluation.evaluate import score_predictions
 from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
+from deephealth.evaluation.wording import Words
 from deephealth.images.archive import FilmFile
 from deephealth.images.read import read_film
 from deephealth.inference.predictor import Prediction, Predictor
@@ -70,6 +73,27 @@ def judge(
         context=_with_problems(context, unread),
     )
     return Judged(read, given, evaluation)
+
+
+def unseen_films(
+    model: Model, index: DatasetIndex, facts: FilmFacts, include_seen: bool, words: Words
+) -> tuple[Sequence[Film], tuple[str, ...]]:
+    """The films to score, and what the report must say of those the model has learned from.
+
+    Those are recognised by their content (`match_seen`), whatever their names; `include_seen` keeps them. DatasetError when none is left.
+    """
+    seen = set(match_seen(facts, np.concatenate([model.record.seen_hashes, model.record.fitted_on_hashes])))
+    if not seen:
+        return index.films, ()
+    if include_seen:
+        return index.films, (words("note_included", seen=len(seen), all=len(index.films)),)
+    films = tuple(film for film in index.films if film.name not in seen)
+    if not films:
+        raise DatasetError(
+            f"The model has learned from all {len(seen)} films of {index.root.name}, expected films it has not seen; bring others, "
+            "or add --include-seen and read the scores as too high."
+        )
+    return films, (words("note_left_out", seen=len(seen), rest=len(films)),)
 
 
 def pictures(judged: Judged) -> list[tuple[str, bytes, bytes]]:

@@ -84,7 +84,7 @@ def with_evaluation(record: ModelRecord, evaluation: Evaluation) -> ModelRecord:
 
 
 def learned_hashes(audit: Audit, facts: FilmFacts) -> NDArray[np.uint8]:
-    """Perceptual hashes uint8 [m, 32] of the films that shaped the model: the training films, and the validation films that calibrated it."""
+    """Perceptual hashes uint8 [m, 32] of the films that shaped the model: training films, and validation films that calibrated it."""
     rows = [row for row, name in enumerate(facts.names) if audit.split.assignments.get(name) in ("train", "validation")]
     return facts.phash[rows]
 

@@ -30,7 +30,9 @@ def evaluation_text(evaluation: Evaluation) -> str:
         chosen = f"{' + '.join(point.chosen.positive)} at {point.chosen.name}"
         lines.append(f"  {chosen}: sensitivity {_shown(point.sensitivity)}, specificity {_shown(point.specificity)} here")
     if evaluation.refused:
-        lines.append(f"  {len(evaluation.refused)} films refused by the novelty gate; they are in the scores above, and apart in the report")
+        lines.append(
+            f"  {len(evaluation.refused)} films refused by the novelty gate; they are in the scores above, and apart in the report"
+        )
     return "\n".join(lines)
 
 

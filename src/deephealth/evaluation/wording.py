@@ -97,6 +97,16 @@ TEXT: dict[str, tuple[str, str]] = {
         "Under each score: its 95\u00a0% interval, and n, the films / patients that it is computed from.",
         "Bajo cada resultado: su intervalo del 95 % y n, las radiografías / pacientes con que se calcula.",
     ),
+    "split_unseen": ("films the model has not learned from", "radiografías de las que el modelo no ha aprendido"),
+    "split_all": ("all films", "todas las radiografías"),
+    "note_left_out": (
+        "{seen} films that the model learned from were left out; {rest} remain.",
+        "Se han apartado {seen} radiografías de las que el modelo aprendió; quedan {rest}.",
+    ),
+    "note_included": (
+        "The model learned from {seen} of these {all} films: the scores are too high.",
+        "El modelo aprendió de {seen} de estas {all} radiografías: los resultados son demasiado altos.",
+    ),
     "LEAKAGE ALLOWED BY USER": ("LEAKAGE ALLOWED BY USER", "FUGA DE DATOS ADMITIDA POR QUIEN ENTRENÓ"),
     "unknown_value": ("cannot be computed", "no se puede calcular"),
     "accuracy": ("Accuracy", "Exactitud"),

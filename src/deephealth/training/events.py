@@ -1,7 +1,7 @@
 """What happens during training, as typed values in one stream; terminal, file and others all read it.
 
-A listener is any callable that takes an event. `JsonLines` writes them to a file, one JSON object a line, so a run can be followed, replayed
-or plotted; each line is flushed, so a kill loses at most the one being written.
+Anything callable with an event can listen. `JsonLines` writes events to a file, one JSON object a line, so that a run can be followed,
+replayed or plotted; each line is flushed, so a kill loses at most the one being written.
 """
 
 from __future__ import annotations
