@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -62,14 +63,24 @@ def _drawn(predictions: Iterable[Prediction], films: list[FilmFile], folder: Pat
     if folder is None:
         yield from predictions
         return
-    from deephealth.inference.heatmap import overlay_name, write_overlay
+    from deephealth.inference.heatmap import write_overlay
 
     taken: set[str] = set()
     for film, prediction in zip(films, predictions, strict=True):
         if not prediction.error and prediction.heatmap is not None:
             index = list(prediction.probabilities).index(prediction.label)
-            write_overlay(folder / overlay_name(film.name, taken), film.read().pixels, prediction.heatmap[index])
+            write_overlay(folder / _picture_name(film.name, taken), film.read().pixels, prediction.heatmap[index])
         yield prediction
+
+
+def _picture_name(film: str, taken: set[str]) -> str:
+    """A file name for the picture of `film`, which may lie in folders or an archive: never a path, never one already `taken`."""
+    stem = re.sub(r"[^\w.-]+", "_", film).strip("._")[-120:] or "film"
+    name, number = f"{stem}.png", 2
+    while name in taken:
+        name, number = f"{stem}-{number}.png", number + 1
+    taken.add(name)
+    return name
 
 
 def _report_refusals(predictions: list[Prediction]) -> None:
