@@ -189,6 +189,15 @@ def test_classes_and_weights_count_as_they_should() -> None:
     assert mass[2, 0] == pytest.approx(2 * mass[0, 0])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["MobileNetV2", "EfficientNetV2B0"])
+def test_a_keras_network_goes_all_the_way(tmp_path: Path, films: list[Film], name: str) -> None:
+    tuned = tiny.train(tmp_path, films[:24], architecture=f"keras:{name}", epochs=1, standardise=False)
+    assert (tuned.backbone.dim, tuned.backbone.grid) == (1280, 1)
+    again = tiny.train(tmp_path, films[:24], architecture=f"keras:{name}", epochs=1, standardise=False)
+    assert again.backbone.model == tuned.backbone.model
+
+
 def test_films_are_the_graphs_pixels_and_bad_ones_are_left_out(tmp_path: Path, films: list[Film]) -> None:
     (tmp_path / "torn.png").write_bytes(films[0].path.read_bytes()[:50])
     bad = [Film("torn.png", tmp_path / "torn.png", "normal", "x"), Film("gone.png", tmp_path / "gone.png", "normal", "y")]

@@ -83,7 +83,7 @@ class KerasNetwork(nn.Module):
 
 
 def build(name: str, size: int, start: str = "scratch", *, standardised: bool = False) -> KerasNetwork:
-    """The network `name` of FAMILIES for films of `size` px.
+    """The network `name` of FAMILIES for films of `size` px; fresh values are drawn from torch's seed.
 
     start: "scratch"; "imagenet", Keras's official weights, taken from Keras's cache or downloaded; or the path of a .weights.h5 file
     without the top. standardised: films come with mean 0 and standard deviation 1 instead of in [-1, 1]. Raises UsageError for an unknown
@@ -95,6 +95,9 @@ def build(name: str, size: int, start: str = "scratch", *, standardised: bool = 
     if size < family.smallest:
         raise UsageError(f"{name} was given films of {size} px, expected at least {family.smallest}; raise fine_tune.size.")
     keras = _keras()
+    # Keras numbers layers and draws seeds from its own global state: without this, equal calls would give other names and other values.
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(torch.initial_seed() % 2**32)
     with _image_format(keras, "channels_first" if family.channels_first else "channels_last"):
         shape = (3, size, size) if family.channels_first else (size, size, 3)
         make = getattr(keras.applications, name)
