@@ -98,9 +98,9 @@ def spine_bend(patient: Anatomy, y: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Tissue:
-    """What a ray meets at every pixel, float32 [H, W] in film heights: `solid` soft tissue if the lungs held none, `air` in the lungs, `gas` elsewhere.
+    """What a ray meets at every pixel, [H, W] in film heights: `solid` tissue as if there were no air, `air` in the lungs, `gas` elsewhere.
 
-    lungs: share of each pixel within the visible lung fields, 0..1; diaphragm: y of the dome; lateral: |x| as a share of the lung's half-width.
+    lungs: share of each pixel within the visible lung fields, 0..1; diaphragm: y of the dome; lateral: |x| over the lung's half-width.
     """
 
     solid: Array

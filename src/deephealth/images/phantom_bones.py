@@ -118,7 +118,7 @@ def _shoulders(patient: Anatomy, posture: Posture, frame: Frame) -> list[Points]
 def _blade(frame: Frame, t: Array, sign: float, patient: Anatomy, inward: float) -> list[Points]:
     top = patient.shoulder + 0.05
     corner = np.array([[0.345, 0.02], [0.34, 0.12], [0.365, 0.235], [0.385, 0.235], [0.41, 0.15], [0.425, 0.06], [0.38, 0.015]], np.float32)
-    corner += np.float32([-inward, top])
+    corner += np.array([-inward, top], np.float32)
     x, y = _rounded(corner, len(t))
     edges = frame.tubes(sign * x[None], y[None], 0.0042, 1.2, hollow=0.3)
     ridge_x, ridge_y = 0.35 - inward + 0.09 * t, top + 0.045 - 0.06 * t - 0.008 * np.sin(np.pi * t)
@@ -136,7 +136,7 @@ def _rounded(corner: Array, count: int) -> tuple[Array, Array]:
         corner = np.stack([0.75 * corner + 0.25 * after, 0.25 * corner + 0.75 * after], axis=1).reshape(-1, 2)
     place = np.linspace(0, len(corner), count)
     closed = np.concatenate([corner, corner[:1]])
-    return tuple(np.interp(place, np.arange(len(closed)), closed[:, axis]).astype(np.float32) for axis in (0, 1))  # type: ignore[return-value]
+    return tuple(np.interp(place, np.arange(len(closed)), closed[:, axis]).astype(np.float32) for axis in (0, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +154,8 @@ class Tree:
 def vessel_tree(patient: Anatomy, frame: Frame, rng: np.random.Generator) -> Tree:
     """Grow the tree from the hila outwards: each branch bends a little and ends in two or three thinner ones."""
     hila = ((-0.078, 0.415), (0.082, 0.39))
+    x: Array
+    y: Array
     parts: list[list[tuple[Array, ...]]] = [[] for _ in range(_GENERATIONS + 1)]
     fineness = max(frame.pixels_per_unit / 256, 1)
     for sign, (hx, hy) in zip((-1.0, 1.0), hila, strict=True):

@@ -17,7 +17,7 @@ _FILM_HEIGHT_MM = 400.0  # of an average film
 def dicom_bytes(phantom: Phantom, *, seed: int, patient: int, film: int) -> bytes:
     """The file, the same bytes for the same arguments: unique identifiers are derived from seed, patient and film.
 
-    Every third film is MONOCHROME1, as real archives hold both; its window is then in stored values, as the standard says. No patient is named.
+    Every third film is MONOCHROME1, as real archives hold both. No person is named.
     """
     from pydicom.dataset import FileDataset, FileMetaDataset
     from pydicom.uid import UID

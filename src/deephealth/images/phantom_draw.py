@@ -56,8 +56,8 @@ def draw_phantom(
     """Draw film `film` of patient `patient`, deterministic in all arguments on one version of numpy and scipy.
 
     label: of LABELS. size: about the film's height in pixels (it varies by some 10 %), 48 or more. lesion: strength of the disease, 1 as
-    calibrated, 0 for none; films vary about it. cue: of CUES, a shortcut that goes with the label as reliably as `cue_strength` says (1 always,
-    0 not at all). Everything but the disease and the cue is the same for every label. Raises UsageError.
+    calibrated, 0 for none; films vary about it. cue: of CUES, a shortcut that goes with the label as reliably as `cue_strength` says (1:
+    always, 0: not at all). Everything but the disease and the cue is the same for every label. Raises UsageError.
     """
     _check(label, seed, patient, film, size, lesion, cue, cue_strength)
     person, shot = _rng(1, seed, patient), _rng(2, seed, patient, film)

@@ -1,4 +1,4 @@
-"""From what the rays met to a film: scatter, noise, exposure and the film's curve; then what people put on films: letters and collimator edges."""
+"""From what the rays met to a film: scatter, noise, exposure and the film's curve; then what people put on it: letters and edges."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def draw_exposure(rng: np.random.Generator) -> Exposure:
 def develop(thickness: Array, healthy: Array, lungs: Array, exposure: Exposure, rng: np.random.Generator) -> NDArray[np.uint8]:
     """The film of a body of optical thickness `thickness` [H, W]; uint8 [H, W], dense tissue white.
 
-    Scatter, coarse contrast and exposure are taken from `healthy`, the same body without disease: else the disease would shift the grey of the
-    whole film, and a film would tell its label from outside the lungs.
+    Scatter, coarse contrast and exposure are taken from `healthy`, the same body without disease: else the disease would shift the grey of
+    the whole film, and a film would tell its label from outside the lungs.
     """
     height, width = thickness.shape
     beam = _beam(height, width, exposure.beam)

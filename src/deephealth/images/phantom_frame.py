@@ -1,7 +1,7 @@
 """Where the body lies on the film: the pose of one exposure, and the projection of lines and tubes onto the pixel grid.
 
-Body coordinates are in film heights: x to the right of the picture (the patient's left), 0 at the spine; y downwards, 0 at the chin, 1 at the
-lower edge of a film of average pose; z from back (-) to front (+).
+Body coordinates are in film heights: x to the right of the picture (the patient's left), 0 at the spine; y downwards, 0 at the chin,
+1 at the lower edge of a film of average pose; z from back (-) to front (+).
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 Points = tuple[Array, Array, Array, Array]
 """x, y, z and weight of points of the body, [n] each."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A pixel grid of height x width over the body, turned by `angle` radians, scaled, shifted (film heights) and with the patient yawed."""
+    """A pixel grid of height x width over the body, turned by `angle` radians, scaled, shifted, the patient yawed."""
 
     height: int
     width: int

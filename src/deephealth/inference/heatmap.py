@@ -1,8 +1,8 @@
 """A heatmap laid over its film: where the model found evidence for a label.
 
-The scale is fixed, never stretched to the film's own largest value: evidence is in logits, and colour goes from 0 (the film as it is) to
-`full` logits (the last colour, at strength `alpha`). So weak evidence looks weak, and two films can be compared by eye. A class activation map
-whose mean is the label's logit is in just these units (Zhou et al. 2016). Evidence against the label is not drawn.
+The scale is fixed, never stretched to the film's own largest value: evidence is in logits, and colour goes from 0 (the film as it is)
+to `full` logits (the last colour, at strength `alpha`). So weak evidence looks weak, and two films can be compared by eye. A class
+activation map whose mean is the label's logit is in just these units (Zhou et al. 2016). Evidence against the label is not drawn.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FULL_EVIDENCE = 10.0
 
 _ALPHA = 0.6
 
-# Every sixteenth entry of inferno, perceptually uniform and readable by the colour-blind (van der Walt and Smith, matplotlib 1.5, CC0).
+# Sixteen even steps of inferno, perceptually uniform and readable by the colour-blind (van der Walt and Smith, matplotlib 1.5, CC0).
 _INFERNO = np.array(
     [
         [0, 0, 4], [12, 8, 38], [36, 12, 79], [66, 10, 104], [93, 18, 110], [120, 28, 109], [147, 38, 103], [174, 48, 92],
