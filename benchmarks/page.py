@@ -10,7 +10,8 @@ from pathlib import Path
 
 from benchmarks.measure import Figure, Skipped
 
-BEGIN, END = "<!-- results: written by `python -m benchmarks --write` -->", "<!-- end of results -->"
+BEGIN = '<!-- results: written by: make bench BENCH="--write docs/benchmarks.md" -->'
+END = "<!-- end of results -->"
 _PACKAGES = ("numpy", "onnxruntime", "simplejpeg", "torch", "keras")
 Result = Figure | Skipped
 
