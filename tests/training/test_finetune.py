@@ -219,15 +219,15 @@ def test_films_are_decoded_once(tmp_path: Path, films: list[Film]) -> None:
 
 
 def run_and_kill(folder: Path, out: Path, moments: int, seed: int) -> int:
-    """Run the program until it ends, with kill -9 at up to `moments` random moments; how often it was killed."""
+    """Run the program until it ends, with kill -9 at up to `moments` random moments of its work; how often it was killed."""
     dice = random.Random(seed)
     for kills in range(moments + 1):
         process = subprocess.Popen([sys.executable, PROGRAM, folder, out], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
-        if kills < moments and process.stdout.readline():
-            time.sleep(dice.uniform(0, 0.15))
+        assert process.stdout.readline() == "ready\n"
+        if kills < moments:
+            time.sleep(dice.uniform(0, 0.3))
             process.kill()
-        process.stdout.read()
         process.stdout.close()
         if process.wait() == 0:
             return kills
@@ -238,7 +238,7 @@ def run_and_kill(folder: Path, out: Path, moments: int, seed: int) -> int:
 def test_killed_and_resumed_gives_the_same_bytes(tmp_path: Path, moments: int) -> None:
     undisturbed, disturbed = tmp_path / "a" / "one", tmp_path / "b" / "two"
     assert run_and_kill(tmp_path / "a" / "run", undisturbed, 0, seed=0) == 0
-    assert run_and_kill(tmp_path / "b" / "run", disturbed, moments, seed=moments) > 0
+    assert run_and_kill(tmp_path / "b" / "run", disturbed, moments, seed=moments) >= moments // 2
     assert undisturbed.with_suffix(".onnx").read_bytes() == disturbed.with_suffix(".onnx").read_bytes()
     one, two = (np.load(path.with_suffix(".npz")) for path in (undisturbed, disturbed))
     for key in ("weight", "bias"):

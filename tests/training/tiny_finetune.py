@@ -10,7 +10,6 @@ from PIL import Image
 
 from deephealth.datasets.index import Film
 from deephealth.features.backbones import save_backbone
-from deephealth.training.events import Event, StepDone
 from deephealth.training.finetune import FineTuned, fine_tune
 from deephealth.training.recipe import FineTuneAugmentation, FineTuneSettings
 
@@ -55,12 +54,9 @@ def train(folder: Path, films: list[Film], listener: object = lambda event: None
 
 def main() -> None:
     folder, out = Path(sys.argv[1]), Path(sys.argv[2])
-
-    def tell(event: Event) -> None:
-        if isinstance(event, StepDone):
-            print(event.step, flush=True)
-
-    tuned = train(folder, write_films(folder.parent / "films"), tell)
+    films = write_films(folder.parent / "films")
+    print("ready", flush=True)
+    tuned = train(folder, films, epochs=60)
     save_backbone(tuned.backbone, out.with_suffix(".onnx"))
     np.savez(out.with_suffix(".npz"), weight=tuned.head.weight, bias=tuned.head.bias)
 

@@ -12,7 +12,6 @@ ends with the same values, to the bit, as one that was not (same machine, packag
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import hashlib
 import json
@@ -216,11 +215,11 @@ class Trainer:
         return torch.cat(answers).numpy()
 
     def finished(self) -> tuple[nn.Module, LinearHead]:
-        """The averaged network on the CPU, and its head."""
+        """The averaged network on the CPU, and its head; the run is over, and the trainer not to be used again."""
         from deephealth.model.heads import LinearHead
 
-        with self.averaged() as averaged:
-            model = copy.deepcopy(averaged).cpu().eval()
+        self.model.load_state_dict(self.average)
+        model = self.model.cpu().eval()
         weight, bias = model.head.weight.detach().numpy().copy(), model.head.bias.detach().numpy().copy()
         return model.network, LinearHead(weight, bias)
 
