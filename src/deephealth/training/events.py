@@ -107,10 +107,16 @@ class JsonLines:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
+        self._progress_written = 0.0
 
     def __call__(self, event: Event) -> None:
-        """Write one event."""
-        record = {"event": type(event).__name__, "time": round(time.time(), 3), **_finite(dataclasses.asdict(event))}
+        """Write one event; of progress within a stage, at most one a second."""
+        now = time.time()
+        if isinstance(event, Progress):
+            if event.done < event.total and now - self._progress_written < 1:
+                return
+            self._progress_written = now
+        record = {"event": type(event).__name__, "time": round(now, 3), **_finite(dataclasses.asdict(event))}
         self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
         self._file.flush()
 
