@@ -6,7 +6,8 @@ What comes out are the averaged weights after the last epoch. No best epoch is p
 one good, and picking by the validation films would make their scores look better than they are.
 
 Everything random in step k is drawn from the seed and k alone, so a checkpoint needs no random state, and a run that is killed and resumed
-ends with the same values, to the bit, as one that was not (same machine, packages and number of threads).
+ends with the same values, to the bit, as one that was not (same machine, packages and number of threads; on a GPU, as far as its
+convolutions add in a fixed order).
 """
 
 from __future__ import annotations
