@@ -138,7 +138,7 @@ def spread(cue: str, planted: str | None, strength: float) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("cue", CUES)
 def test_a_planted_cue_goes_with_the_label(cue: str) -> None:
-    assert spread(cue, cue, 1.0) > 0.4
+    assert spread(cue, cue, 1.0) > 0.25
     assert spread(cue, cue, 0.0) < 0.15
     assert spread(cue, None, 1.0) < 0.15
 

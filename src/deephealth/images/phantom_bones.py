@@ -154,15 +154,10 @@ class Tree:
 def vessel_tree(patient: Anatomy, frame: Frame, rng: np.random.Generator) -> Tree:
     """Grow the tree from the hila outwards: each branch bends a little and ends in two or three thinner ones."""
     hila = ((-0.078, 0.415), (0.082, 0.39))
-    x: Array
-    y: Array
     parts: list[list[tuple[Array, ...]]] = [[] for _ in range(_GENERATIONS + 1)]
     fineness = max(frame.pixels_per_unit / 256, 1)
     for sign, (hx, hy) in zip((-1.0, 1.0), hila, strict=True):
-        main = np.deg2rad(np.array([-74, -52, -30, -8, 14, 34, 50, 64, 78]) + rng.normal(0, 6, 9))
-        x, y = np.full(9, hx), hy + 0.035 * np.sin(main)
-        angle, length = main, rng.uniform(0.075, 0.12, 9) * (1 + 0.35 * np.maximum(np.sin(main), 0))
-        radius = np.full(9, 0.0074) * rng.uniform(0.75, 1.15, 9) * patient.vessels
+        x, y, angle, length, radius = _main_branches(hx, hy, patient.vessels, rng)
         for generation in range(_GENERATIONS):
             points = int(fineness * (36, 28, 20, 14, 10)[generation])
             bend = rng.normal(0, 0.28, len(x))
@@ -175,6 +170,14 @@ def vessel_tree(patient: Anatomy, frame: Frame, rng: np.random.Generator) -> Tre
             x, y, angle, length, radius = _fork(px, py, heading, length, thick, rng)
         parts[0].append(_artery(sign, hx, hy, int(40 * fineness), patient.vessels))
     return Tree(tuple(tuple(np.concatenate(part).astype(np.float32) for part in zip(*sides, strict=True)) for sides in parts))  # type: ignore[misc]
+
+
+def _main_branches(hx: float, hy: float, calibre: float, rng: np.random.Generator) -> tuple[Array, ...]:
+    """The start x, y, direction, length and radius of the nine branches of one hilum; those downwards are the longest."""
+    main = np.deg2rad(np.array([-74, -52, -30, -8, 14, 34, 50, 64, 78]) + rng.normal(0, 6, 9))
+    length = rng.uniform(0.075, 0.12, 9) * (1 + 0.35 * np.maximum(np.sin(main), 0))
+    radius = 0.0074 * rng.uniform(0.75, 1.15, 9) * calibre
+    return np.full(9, hx), hy + 0.035 * np.sin(main), main, length, radius
 
 
 def _artery(sign: float, x: float, y: float, points: int, calibre: float) -> tuple[Array, ...]:

@@ -127,7 +127,7 @@ def _pose(size: int, style: int, rng: np.random.Generator) -> Frame:
 
 def _texture_of_health(body: Tissue, tree: Tree, frame: Frame, rng: np.random.Generator) -> tuple[Array, Array]:
     """The air and vessels of a lung without the disease: vessels more or less full, faint haze, for any label alike."""
-    haze = float(rng.uniform(0.0, 0.1))
+    haze = float(rng.uniform(0.0, 0.08))
     uneven = 1 - np.clip(haze * (0.6 + 0.6 * texture(rng, frame, 0.16, octaves=2)), -0.05, 0.35)
     vessels = tree.draw(frame) * float(np.exp(rng.normal(0.0, 0.3)))
     grain = 0.006 * texture(rng, frame, 0.02, octaves=2)

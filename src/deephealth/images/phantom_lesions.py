@@ -65,7 +65,7 @@ def consolidation(
     weight = weight * body.lungs
     mottled = np.clip(0.88 + 0.08 * texture(film, frame, 0.022, octaves=2), 0.3, 1.1)
     bronchi = np.clip(tree.draw(frame, calibre=0.7, deepest=4) / 0.011, 0, 1)
-    fill = strength * 0.95 * weight * mottled * (1 - 0.42 * bronchi)
+    fill = strength * 1.4 * weight * mottled * (1 - 0.42 * bronchi)
     return Lesion(0.93 * np.tanh(np.maximum(fill, 0) / 0.93), np.zeros_like(fill), weight)
 
 
@@ -78,6 +78,6 @@ def interstitial(body: Tissue, tree: Tree, frame: Frame, strength: float, place:
     net = sum(np.exp(-((texture(place, frame, grain) / 0.42) ** 2)) * share for grain, share in ((0.024, 0.5), (0.015, 0.6)))
     nodules = np.maximum(texture(film, frame, 0.014) - 0.9, 0)
     cuffs = tree.draw(frame, calibre=1.75, hollow=0.8, deepest=3)
-    strands = strength * weight * (0.036 * net + 0.016 * nodules + 1.3 * cuffs)
+    strands = strength * weight * (0.045 * net + 0.02 * nodules + 1.6 * cuffs)
     fill = strength * 0.13 * weight
     return Lesion(np.clip(fill, 0, 0.9), strands.astype(np.float32), np.clip(weight, 0, 1))
