@@ -1,4 +1,4 @@
-"""What benchmarks run in a process of its own: python -m benchmarks.worker extract TASK | peak COMMAND...
+"""What benchmarks run in a process of its own: python -m benchmarks.worker extract TASK | spin PROCESSOR SECONDS | peak COMMAND...
 
 Nothing but the standard library is imported before the process is bound to its processors.
 """
@@ -37,6 +37,15 @@ def extract(task: str) -> None:
     print(seconds)
 
 
+def spin(processor: str, seconds: str) -> None:
+    """Keep a processor busy for some seconds; print the share of it that this process was given."""
+    os.sched_setaffinity(0, [int(processor)])
+    clock, cpu = time.perf_counter(), time.process_time()
+    while time.perf_counter() - clock < float(seconds):
+        sum(range(10_000))
+    print((time.process_time() - cpu) / (time.perf_counter() - clock))
+
+
 def peak(arguments: Sequence[str]) -> None:
     """Run a deephealth command in this process, then print its exit code and the process's largest memory in bytes."""
     from deephealth.cli.main import main
@@ -56,7 +65,10 @@ def largest_memory() -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "extract":
-        extract(sys.argv[2])
+    task, *words = sys.argv[1:]
+    if task == "extract":
+        extract(*words)
+    elif task == "spin":
+        spin(*words)
     else:
-        peak(sys.argv[2:])
+        peak(words)
