@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from deephealth.errors import DeepHealthError
+from deephealth.errors import DeepHealthError, UsageError
 from deephealth.images.radiograph import Radiograph
 from deephealth.images.read import read_film
 from deephealth.inference.gate import refusal
@@ -111,6 +111,8 @@ class Predictor:
     def _attempt(self, film: FilmFile, threads: int) -> Prediction:
         try:
             return self._predict(film, threads)
+        except UsageError:
+            raise  # a wrong setting is not the film's fault
         except DeepHealthError as error:
             return self._unreadable(film.name, str(error))
         except Exception as error:  # one film, however broken, must not end a batch of thousands; the reason says what happened
