@@ -70,7 +70,9 @@ def test_mistakes_give_one_sentence(arguments: tuple[str, ...], code: int, said:
 
 def test_a_setting_of_the_wrong_kind_is_named(monkeypatch, capsys, tmp_path: Path) -> None:
     monkeypatch.setenv("DEEPHEALTH_MAX_PIXELS", "many")
-    (tmp_path / "film.png").write_bytes(b"x")
+    from PIL import Image
+
+    Image.new("L", (64, 64)).save(tmp_path / "film.png")
     assert main(["predict", str(tmp_path / "film.png")]) == 2
     assert "DEEPHEALTH_MAX_PIXELS" in capsys.readouterr().err
 
