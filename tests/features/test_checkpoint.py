@@ -161,6 +161,7 @@ def test_compressed_members_and_other_byte_orders_are_refused(tmp_path: Path) ->
         read_checkpoint(write(tmp_path / "b.pth", body, {"0": VALUES.tobytes()}, order=b"big"))
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # pickletools, on a damaged escape sequence
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_index_gives_tensors_or_the_one_error(tmp_path: Path, data: st.DataObject) -> None:

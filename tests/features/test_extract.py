@@ -177,7 +177,6 @@ def test_memory_does_not_grow_with_the_number_of_films(shared: Path, tmp_path: P
     import sys
 
     code = f"""
-import resource
 from pathlib import Path
 from deephealth.datasets.index import Film
 from deephealth.features.backbones import load_backbone
@@ -186,7 +185,8 @@ paths = sorted(Path({str(shared / "data/kermany/chest_xray/train")!r}).rglob("*.
 films = [Film(path.name, path, "x", path.name) for path in paths]
 table = extract_features(films, load_backbone({str(shared / WEIGHTS)!r}), cache=False)
 assert table.features.shape == (4000, 1, 1280), table.features.shape
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+from deephealth.settings.threads import peak_memory_mb
+print(peak_memory_mb())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 700

@@ -1,4 +1,4 @@
-"""How many threads, decided once.
+"""How many threads, decided once; and how much memory this process has taken.
 
 The numeric libraries each start a pool of their own; unless told otherwise they multiply. `limit` is called by the command line
 before numpy is first imported, and workers of ours are then the only parallelism.
@@ -6,7 +6,9 @@ before numpy is first imported, and workers of ours are then the only parallelis
 
 from __future__ import annotations
 
+import contextlib
 import os
+from pathlib import Path
 
 from deephealth.settings import table
 
@@ -30,3 +32,18 @@ def limit(requested: int | None = None) -> int:
     for pool in _POOLS:
         os.environ[pool] = str(count)
     return count
+
+
+def peak_memory_mb() -> float:
+    """The most memory this process has held so far, in MB (2**20 bytes).
+
+    From /proc where there is one: `getrusage` on Linux begins with the size of the process that started this one.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    import resource
+    import sys
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)

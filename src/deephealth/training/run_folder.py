@@ -20,6 +20,7 @@ from typing import Any
 from deephealth import __version__
 from deephealth.errors import UsageError
 from deephealth.settings import atomic
+from deephealth.settings.threads import peak_memory_mb
 
 
 class RunFolder:
@@ -88,7 +89,7 @@ class RunFolder:
                 "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started)),
                 "seconds": round(time.time() - self._started, 1),
                 "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-                "peak_memory_mb": round(usage.ru_maxrss / 1024),
+                "peak_memory_mb": round(peak_memory_mb()),
                 "resumed": self.resumed,
                 "python": platform.python_version(),
                 "machine": platform.machine(),
