@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -49,19 +48,10 @@ def spin(processor: str, seconds: str) -> None:
 def peak(arguments: Sequence[str]) -> None:
     """Run a deephealth command in this process, then print its exit code and the process's largest memory in bytes."""
     from deephealth.cli.main import main
+    from deephealth.settings.threads import peak_memory_mb
 
     code = main(list(arguments))
-    print(f"\n{code} {largest_memory()}")
-
-
-def largest_memory() -> int:
-    """The most memory this process has held, in bytes: pages of its own and of files it has mapped."""
-    try:
-        # Not ru_maxrss where this is to be had: Linux lets that begin with the size of the process that started this one.
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-        return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    print(f"\n{code} {round(peak_memory_mb() * 2**20)}")
 
 
 if __name__ == "__main__":

@@ -23,12 +23,13 @@ from deephealth.datasets.split import Split, make_split
 from deephealth.errors import DatasetError, LeakageError, MissingExtra
 from deephealth.evaluation.audit import Audit, split_counts
 from deephealth.evaluation.calibration import choose_operating_points, fit_temperature, softmax
+from deephealth.evaluation.evaluate import score_predictions
 from deephealth.evaluation.judge import Judged, judge, pictures, unseen_films
 from deephealth.evaluation.recording import make_record, training_hashes, with_evaluation
 from deephealth.evaluation.report import write_report
 from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
 from deephealth.evaluation.shortcuts import audit_shortcuts
-from deephealth.evaluation.terminal import evaluation_text
+from deephealth.evaluation.terminal import evaluation_text, shown
 from deephealth.evaluation.wording import Language, Words
 from deephealth.features.backbones import Backbone, load_backbone
 from deephealth.features.extract import FeatureTable, extract_features
@@ -158,15 +159,19 @@ class Run:
 
     def text(self) -> str:
         """The run for a terminal: verdict, scores with intervals, where things lie."""
-        lines = [
-            self.audit.verdict,
-            "",
-            evaluation_text(self.evaluation),
-            "",
-            f"model:  {self.folder.model}",
-            f"report: {self.folder.html}",
-        ]
-        return "\n".join(lines)
+        chosen = self.model.record.metrics["validation"]["balanced_accuracy"]
+        return "\n".join(
+            [
+                self.audit.verdict,
+                "",
+                evaluation_text(self.evaluation),
+                f"validation, where the operating points were chosen: {chosen.n_films} films of {chosen.n_patients} patients",
+                f"  balanced accuracy  {shown(chosen)}",
+                "",
+                f"model:  {self.folder.model}",
+                f"report: {self.folder.html}",
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -240,7 +245,9 @@ def _gate(leakage: LeakageReport, allowed: bool) -> tuple[str, ...]:
     if not leakage.leaks:
         return ()
     if not allowed:
-        raise LeakageError(f"{leakage.sentence} Scores would be too high: mend the data or the split, or train with --allow-leakage.")
+        raise LeakageError(
+            f"{leakage.sentence} Mend the data, or choose another split or backbone; --allow-leakage goes on and says so in the report."
+        )
     return ("LEAKAGE ALLOWED BY USER",)
 
 
@@ -307,8 +314,9 @@ def _calibrate(
     patients = [film.patient for film in _rows(found, table, "validation")[0]]
     logits = head.logits(held_out.features)
     temperature = fit_temperature(logits, held_out.labels)
+    probabilities = softmax(logits, temperature)
     novelty = fit_novelty(_examples(found, table, "train", 1).features)
-    points = choose_operating_points(softmax(logits, temperature), held_out.labels, found.index.classes, patients, seed=job.seed)
+    points = choose_operating_points(probabilities, held_out.labels, found.index.classes, patients, seed=job.seed)
     record = make_record(
         found,
         facts,
@@ -318,6 +326,8 @@ def _calibrate(
         novelty_threshold=choose_threshold(novelty.distance(held_out.features)),
         operating_points=points,
     )
+    scores = score_predictions(probabilities, held_out.labels, patients, found.index.classes, seed=job.seed)
+    record = with_evaluation(record, scores, "validation")
     return Model.load(compose(backbone, head, temperature=temperature, novelty=novelty, record=record))
 
 
@@ -334,7 +344,7 @@ def _evaluate_test(model: Model, found: Audit, notes: tuple[str, ...], job: _Job
         notes=notes,
     )
     judged = judge(model, films, context=context, seed=job.seed, threads=job.threads, progress=job.listener)
-    record = with_evaluation(model.record, judged.evaluation)
+    record = with_evaluation(model.record, judged.evaluation, "test")
     record = dataclasses.replace(record, goldens=make_goldens(model))
     model = Model.load(with_record(model.data, record))
     context = dataclasses.replace(judged.evaluation.context, model_sha256=model.sha256)

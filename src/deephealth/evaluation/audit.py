@@ -24,7 +24,7 @@ class Audit:
     @property
     def verdict(self) -> str:
         """The two sentences a reader must see first."""
-        return f"{self.shortcuts.sentence} {self.leakage.sentence}"
+        return f"{_sentence(self.shortcuts.sentence)} {self.leakage.sentence}"
 
     def text(self) -> str:
         """The audit for a terminal."""
@@ -34,7 +34,7 @@ class Audit:
         lines += [f"  {label}: {count}" for label, count in self.index.by_label().items()]
         lines += [f"  {name}: {count} films" for name, count in split_counts(self.index, self.split).items()]
         lines += [f"note: {note}" for note in self.index.notes]
-        lines += ["", self.leakage.sentence, self.shortcuts.sentence, "", self.shortcuts.table()]
+        lines += ["", self.leakage.sentence, _sentence(self.shortcuts.sentence), "", self.shortcuts.table()]
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -63,6 +63,11 @@ def split_counts(index: DatasetIndex, split: Split) -> dict[str, int]:
 def split_patients(index: DatasetIndex, split: Split) -> dict[str, int]:
     """Patients with a film in each split."""
     return {name: len({film.patient for film in split.films(index, name)}) for name in SPLITS}
+
+
+def _sentence(verdict: str) -> str:
+    """A verdict's fixed words as a sentence."""
+    return f"{verdict[:1].upper()}{verdict[1:]}."
 
 
 def _patients(index: DatasetIndex) -> int:

@@ -62,8 +62,8 @@ def make_record(
     )
 
 
-def with_evaluation(record: ModelRecord, evaluation: Evaluation) -> ModelRecord:
-    """The record with the scores of the test films."""
+def with_evaluation(record: ModelRecord, evaluation: Evaluation, split: str) -> ModelRecord:
+    """The record with the scores of the films of `split`."""
     scores = evaluation.scores
     found: dict[str, Interval] = {
         "accuracy": scores.accuracy,
@@ -80,7 +80,7 @@ def with_evaluation(record: ModelRecord, evaluation: Evaluation) -> ModelRecord:
             f"specificity_{entry.label}": entry.specificity,
         }
     known = {name: _estimate(interval) for name, interval in found.items() if interval.value is not None}
-    return dataclasses.replace(record, metrics={"test": known})
+    return dataclasses.replace(record, metrics={**record.metrics, split: known})
 
 
 def learned_hashes(audit: Audit, facts: FilmFacts) -> NDArray[np.uint8]:

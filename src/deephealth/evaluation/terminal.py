@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deephealth.evaluation.intervals import Interval
 from deephealth.evaluation.results import Evaluation
+from deephealth.model.record import Estimate
 
 
 def evaluation_text(evaluation: Evaluation) -> str:
@@ -11,7 +12,7 @@ def evaluation_text(evaluation: Evaluation) -> str:
     scores, context = evaluation.scores, evaluation.context
     lines = [*context.notes, f"{context.split_name}: {scores.n_films} films of {scores.n_patients} patients; 95 % intervals over patients"]
     lines += [
-        f"  {name:<18} {_shown(interval)}"
+        f"  {name:<18} {shown(interval)}"
         for name, interval in (
             ("balanced accuracy", scores.balanced_accuracy),
             ("accuracy", scores.accuracy),
@@ -23,12 +24,12 @@ def evaluation_text(evaluation: Evaluation) -> str:
     for entry in scores.classes:
         counts = f"{entry.n_films} films, {entry.n_patients} patients"
         lines.append(
-            f"  {entry.label:<{width}}  sensitivity {_shown(entry.sensitivity)}  specificity {_shown(entry.specificity)}  "
-            f"AUC {_shown(entry.auc)}  ({counts})"
+            f"  {entry.label:<{width}}  sensitivity {shown(entry.sensitivity)}  specificity {shown(entry.specificity)}  "
+            f"AUC {shown(entry.auc)}  ({counts})"
         )
     for point in evaluation.operating_points:
         chosen = f"{' + '.join(point.chosen.positive)} at {point.chosen.name}"
-        lines.append(f"  {chosen}: sensitivity {_shown(point.sensitivity)}, specificity {_shown(point.specificity)} here")
+        lines.append(f"  {chosen}: sensitivity {shown(point.sensitivity)}, specificity {shown(point.specificity)} here")
     if evaluation.refused:
         lines.append(
             f"  {len(evaluation.refused)} films refused by the novelty gate; they are in the scores above, and apart in the report"
@@ -36,7 +37,8 @@ def evaluation_text(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def _shown(interval: Interval) -> str:
+def shown(interval: Interval | Estimate) -> str:
+    """A value with its interval, "unknown" where there is none."""
     if interval.value is None or interval.low is None or interval.high is None:
         return "unknown"
     return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
