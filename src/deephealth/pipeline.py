@@ -34,6 +34,7 @@ from deephealth.evaluation.wording import Language, Words
 from deephealth.features.backbones import Backbone, load_backbone
 from deephealth.features.extract import FeatureTable, extract_features
 from deephealth.inference.predictor import load_model
+from deephealth.model.card import card
 from deephealth.model.file import Model, save_model
 from deephealth.model.graph import compose, with_record
 from deephealth.model.heads import Head
@@ -245,9 +246,8 @@ def _gate(leakage: LeakageReport, allowed: bool) -> tuple[str, ...]:
     if not leakage.leaks:
         return ()
     if not allowed:
-        raise LeakageError(
-            f"{leakage.sentence} Mend the data, or choose another split or backbone; --allow-leakage goes on and says so in the report."
-        )
+        advice = "Mend the data, or choose another split or backbone; --allow-leakage goes on, and the report says so."
+        raise LeakageError(f"{leakage.sentence} {advice}")
     return ("LEAKAGE ALLOWED BY USER",)
 
 
@@ -346,6 +346,7 @@ def _evaluate_test(model: Model, found: Audit, notes: tuple[str, ...], job: _Job
     judged = judge(model, films, context=context, seed=job.seed, threads=job.threads, progress=job.listener)
     record = with_evaluation(model.record, judged.evaluation, "test")
     record = dataclasses.replace(record, goldens=make_goldens(model))
+    record = dataclasses.replace(record, card=card(record))
     model = Model.load(with_record(model.data, record))
     context = dataclasses.replace(judged.evaluation.context, model_sha256=model.sha256)
     return model, dataclasses.replace(judged, evaluation=dataclasses.replace(judged.evaluation, context=context))
