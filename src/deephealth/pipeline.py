@@ -34,7 +34,6 @@ from deephealth.evaluation.wording import Language, Words
 from deephealth.features.backbones import Backbone, load_backbone
 from deephealth.features.extract import FeatureTable, extract_features
 from deephealth.inference.predictor import load_model
-from deephealth.model.card import card
 from deephealth.model.file import Model, save_model
 from deephealth.model.graph import compose, with_record
 from deephealth.model.heads import Head
@@ -346,7 +345,6 @@ def _evaluate_test(model: Model, found: Audit, notes: tuple[str, ...], job: _Job
     judged = judge(model, films, context=context, seed=job.seed, threads=job.threads, progress=job.listener)
     record = with_evaluation(model.record, judged.evaluation, "test")
     record = dataclasses.replace(record, goldens=make_goldens(model))
-    record = dataclasses.replace(record, card=card(record))
     model = Model.load(with_record(model.data, record))
     context = dataclasses.replace(judged.evaluation.context, model_sha256=model.sha256)
     return model, dataclasses.replace(judged, evaluation=dataclasses.replace(judged.evaluation, context=context))
