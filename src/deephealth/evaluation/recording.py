@@ -56,6 +56,7 @@ def make_record(
                 ),
             ),
             leakage=audit.leakage.sentence,
+            shortcuts=audit.shortcuts.sentence,
         ),
         split=SplitRecord(sha256=split.sha256, seed=split.seed, by=split.by, films=counts, patients=split_patients(index, split)),
         fitted_on=pack_hashes(learned_hashes(audit, facts)),

@@ -60,6 +60,8 @@ def _data(record: ModelRecord, words: Words) -> list[str]:
     lines += ["", words["seen_text"].format(seen=seen, fitted=fitted)]
     if record.data.leakage:
         lines += ["", f"{words['leakage']}: {_line(record.data.leakage)}"]
+    if record.data.shortcuts:
+        lines += ["", f"{words['shortcuts']}: {_line(record.data.shortcuts)}"]
     if record.training.allow_leakage:
         lines += ["", f"**{words['allowed_leakage']}**"]
     return lines

@@ -46,6 +46,7 @@ _ENGLISH = {
         "fitted or calibrated on; a score on any of those films says nothing."
     ),
     "leakage": "Leakage check",
+    "shortcuts": "Shortcut audit",
     "allowed_leakage": "Leakage was found and training was told to go on: the scores below are too high.",
     "training": "Training",
     "split": "Split",
@@ -132,6 +133,7 @@ _SPANISH = {
         "que se ajustó o calibró la cabeza; un resultado sobre cualquiera de ellas no dice nada."
     ),
     "leakage": "Control de fugas",
+    "shortcuts": "Auditoría de atajos",
     "allowed_leakage": "Se hallaron fugas y se ordenó seguir entrenando: los resultados de abajo son demasiado altos.",
     "training": "Entrenamiento",
     "split": "Partición",

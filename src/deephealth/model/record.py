@@ -105,6 +105,7 @@ class DataRecord:
 
     sources: tuple[DataSource, ...] = spec("the sets of films", default=())
     leakage: str = spec("what the leakage check found, in one sentence", default="")
+    shortcuts: str = spec("verdict of the shortcut audit: can the labels be predicted without the lungs", default="")
 
 
 @dataclass(frozen=True, kw_only=True)
