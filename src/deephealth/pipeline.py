@@ -24,7 +24,7 @@ from deephealth.errors import DatasetError, LeakageError, MissingExtra
 from deephealth.evaluation.audit import Audit, split_counts
 from deephealth.evaluation.calibration import choose_operating_points, fit_temperature, softmax
 from deephealth.evaluation.evaluate import score_predictions
-from deephealth.evaluation.judge import Judged, judge, pictures, unseen_films
+from deephealth.evaluation.judge import Judged, judge, pictures, strong_evidence, unseen_films
 from deephealth.evaluation.recording import make_record, training_hashes, with_evaluation
 from deephealth.evaluation.report import write_report
 from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
@@ -90,7 +90,7 @@ def train(
         model = _calibrate(found, facts, backbone, head, table, allow_leakage, job)
         model, judged = _evaluate_test(model, found, notes, job)
         save_model(model.data, folder.model)
-        _write(judged, folder.html, folder.json, language, with_films)
+        _write(judged, model, folder.html, folder.json, language, with_films)
         folder.finish(model_sha256=model.sha256, films=len(index.films), left_out=len(index.problems))
         job.listener(RunFinished(str(folder.model), str(folder.html)))
     return Run(folder, model, found, judged.evaluation)
@@ -144,7 +144,7 @@ def evaluate(
     context = dataclasses.replace(_context(model, index, job), split_name="all" if include_seen else "unseen", notes=notes)
     job.listener(StageStarted("evaluate", f"{len(films)} films"))
     judged = judge(model, films, context=context, prevalence=prevalence, seed=seed, threads=job.threads, progress=job.listener)
-    _write(judged, _path(html), _path(json), language, with_films)
+    _write(judged, model, _path(html), _path(json), language, with_films)
     return judged.evaluation
 
 
@@ -344,7 +344,7 @@ def _evaluate_test(model: Model, found: Audit, notes: tuple[str, ...], job: _Job
     )
     judged = judge(model, films, context=context, seed=job.seed, threads=job.threads, progress=job.listener)
     record = with_evaluation(model.record, judged.evaluation, "test")
-    record = dataclasses.replace(record, goldens=make_goldens(model))
+    record = dataclasses.replace(record, goldens=make_goldens(model), heatmap_scale=strong_evidence(judged.predictions))
     model = Model.load(with_record(model.data, record))
     context = dataclasses.replace(judged.evaluation.context, model_sha256=model.sha256)
     return model, dataclasses.replace(judged, evaluation=dataclasses.replace(judged.evaluation, context=context))
@@ -363,8 +363,8 @@ def _context(model: Model, index: DatasetIndex, job: _Job) -> EvaluationContext:
     )
 
 
-def _write(judged: Judged, html: Path | None, json: Path | None, language: Language, with_films: bool) -> None:
-    films = pictures(judged) if with_films and html else []
+def _write(judged: Judged, model: Model, html: Path | None, json: Path | None, language: Language, with_films: bool) -> None:
+    films = pictures(judged, model.record.heatmap_scale) if with_films and html else []
     write_report(judged.evaluation, html=html, json=json, language=language, films=films, include_films=with_films)
 
 

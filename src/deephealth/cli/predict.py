@@ -6,7 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from deephealth.cli.common import SubCommands, add_command, add_work_options, terminal
@@ -46,7 +46,9 @@ def _predict(options: argparse.Namespace) -> int:
     model = load_model(options.model, threads=options.threads)
     films = find_films(options.films)
     predictor = Predictor(model, threads=options.threads)
-    predictions = list(_drawn(predictor.predict_many(films, progress=terminal(options.quiet)), films, options.heatmap))
+    predictions = list(
+        _drawn(predictor.predict_many(films, progress=terminal(options.quiet)), films, options.heatmap, model.record.heatmap_scale)
+    )
     if options.csv:
         batch.write_csv(options.csv, predictions, model.labels)
         print(f"{len(predictions)} answers in {options.csv}")
@@ -58,7 +60,7 @@ def _predict(options: argparse.Namespace) -> int:
     return batch.exit_code(predictions)
 
 
-def _drawn(predictions: Iterable[Prediction], films: list[FilmFile], folder: Path | None) -> Iterator[Prediction]:
+def _drawn(predictions: Iterable[Prediction], films: list[FilmFile], folder: Path | None, scale: float) -> Iterator[Prediction]:
     """The same predictions; those with a heatmap are drawn over their film on the way, if a folder was named."""
     if folder is None:
         yield from predictions
@@ -69,13 +71,13 @@ def _drawn(predictions: Iterable[Prediction], films: list[FilmFile], folder: Pat
     for film, prediction in zip(films, predictions, strict=True):
         if not prediction.error and prediction.heatmap is not None:
             index = list(prediction.probabilities).index(prediction.label)
-            write_overlay(folder / _picture_name(film.name, taken), film.read().pixels, prediction.heatmap[index])
+            write_overlay(folder / _picture_name(film.name, taken), film.read().pixels, prediction.heatmap[index], full=scale)
         yield prediction
 
 
 def _picture_name(film: str, taken: set[str]) -> str:
     """A file name for the picture of `film`, which may lie in folders or an archive: never a path, never one already `taken`."""
-    stem = re.sub(r"[^\w.-]+", "_", film).strip("._")[-120:] or "film"
+    stem = re.sub(r"[^\w.-]+", "_", str(PurePath(film).with_suffix(""))).strip("._")[-120:] or "film"
     name, number = f"{stem}.png", 2
     while name in taken:
         name, number = f"{stem}-{number}.png", number + 1

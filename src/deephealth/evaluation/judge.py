@@ -19,6 +19,7 @@ from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
 from deephealth.evaluation.wording import Words
 from deephealth.images.archive import FilmFile
 from deephealth.images.read import read_film
+from deephealth.inference.heatmap import FULL_EVIDENCE, overlay
 from deephealth.inference.predictor import Prediction, Predictor
 from deephealth.model.file import Model
 from deephealth.settings.progress import Listener, silent
@@ -96,17 +97,31 @@ def unseen_films(
     return films, (words("note_left_out", seen=len(seen), rest=len(films)),)
 
 
-def pictures(judged: Judged) -> list[tuple[str, bytes, bytes]]:
-    """(name, film as PNG, film with the evidence for its answer drawn over it as PNG) of the most confident errors, for the report."""
-    from deephealth.inference.heatmap import overlay
+def strong_evidence(predictions: Sequence[Prediction]) -> float:
+    """The evidence, in logits, that drawn heatmaps of this model show at full colour: one film in ten peaks above it.
 
+    Heads differ tenfold in the range of their maps; one scale a model keeps its films comparable by eye, and weak evidence weak.
+    """
+    peaks = [
+        prediction.heatmap[list(prediction.probabilities).index(prediction.label)].max()
+        for prediction in predictions
+        if prediction.heatmap is not None and prediction.probabilities
+    ]
+    return max(float(np.percentile(peaks, 90)), 1.0) if peaks else FULL_EVIDENCE
+
+
+def pictures(judged: Judged, scale: float) -> list[tuple[str, bytes, bytes]]:
+    """(name, film as PNG, film with the evidence for its answer drawn over it as PNG) of the most confident errors, for the report.
+
+    scale: the evidence, in logits, at full colour.
+    """
     found = []
     by_name = {film.name: (film, answer) for film, answer in zip(judged.films, judged.predictions, strict=True)}
     for case in judged.evaluation.errors:
         film, answer = by_name[case.name]
         pixels = _small(read_film(film.path).pixels)
         assert answer.heatmap is not None
-        evidence = overlay(pixels, answer.heatmap[list(answer.probabilities).index(answer.label)])
+        evidence = overlay(pixels, answer.heatmap[list(answer.probabilities).index(answer.label)], full=scale)
         found.append((case.name, _png(pixels), _png(evidence)))
     return found
 
