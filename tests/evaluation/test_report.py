@@ -263,3 +263,9 @@ def test_numbers_are_written_as_each_language_does() -> None:
     en, es = Words("en"), Words("es")
     assert (en.count(12345), es.count(12345), es.count(1234)) == ("12,345", "12\u202f345", "1234")
     assert (en.percent(0.8125), es.percent(0.8125)) == ("81.2\u00a0%", "81,2\u00a0%")
+
+
+def test_a_class_may_be_named_with_dollar_signs() -> None:
+    p = np.random.default_rng(0).dirichlet([1, 1], 40)
+    found = score_predictions(p, [0, 1] * 20, [str(i) for i in range(40)], ("$\\frac$", "b"), draws=20)
+    assert "$\\frac$" in render_html(found)

@@ -61,3 +61,8 @@ def test_the_file_is_as_readable_as_any_new_file(tmp_path: Path) -> None:
     atomic.write_text(tmp_path / "a", "x")
     modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "a")}
     assert len(modes) == 1
+
+
+def test_a_name_that_is_not_utf_8_is_escaped_and_json_stays_json(tmp_path: Path) -> None:
+    atomic.write_json(tmp_path / "a.json", {"film": "x\udcff.png"})
+    assert json.loads((tmp_path / "a.json").read_bytes()) == {"film": "x\udcff.png"}

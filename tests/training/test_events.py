@@ -25,3 +25,17 @@ def test_tee_keeps_the_order() -> None:
     heard: list[str] = []
     tee(lambda event: heard.append("first"), lambda event: heard.append("second"))(Note("x"))
     assert heard == ["first", "second"]
+
+
+def test_a_line_torn_by_a_kill_does_not_swallow_the_next_event(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"event": "Note", "time": 1, "text": "whole"}\n{"event": "No', encoding="utf-8")
+    with JsonLines(path) as events:
+        events(Note("next"))
+    assert [json.loads(line)["text"] for line in path.read_text(encoding="utf-8").splitlines()] == ["whole", "next"]
+
+
+def test_a_film_whose_name_is_not_utf_8_stops_nothing(tmp_path: Path) -> None:
+    with JsonLines(tmp_path / "events.jsonl") as events:
+        events(Note("x\udcff.png left out"))
+    assert json.loads((tmp_path / "events.jsonl").read_text(encoding="utf-8"))["text"] == "x\udcff.png left out"

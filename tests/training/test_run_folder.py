@@ -41,3 +41,21 @@ def test_a_folder_with_other_things_is_never_touched(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no training run"):
         RunFolder(tmp_path, PLAN, overwrite=True)
     assert (tmp_path / "thesis.txt").exists()
+
+
+def test_another_program_s_plan_is_no_run(tmp_path: Path) -> None:
+    for text in ('{"resources": []}', "[]", "not JSON"):
+        (tmp_path / "plan.json").write_text(text)
+        with pytest.raises(UsageError, match="holds no training run"):
+            RunFolder(tmp_path, PLAN, overwrite=True)
+        assert (tmp_path / "plan.json").read_text() == text
+
+
+def test_overwriting_a_run_leaves_what_others_put_beside_it(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path, PLAN)
+    run.network.mkdir()
+    run.model.write_bytes(b"old")
+    run.finish()
+    (tmp_path / "notes.txt").write_text("seen by a radiologist")
+    assert not RunFolder(tmp_path, PLAN, overwrite=True).resumed
+    assert {path.name for path in tmp_path.iterdir()} == {"plan.json", "notes.txt"}

@@ -98,6 +98,7 @@ def _figure(words: Mapping[str, str], width: float, height: float) -> Iterator[t
         # The salt makes ids the same on every run; one for each plot keeps those of several plots on a page apart.
         "svg.hashsalt": words["name"],
         "svg.fonttype": "none",
+        "text.parse_math": False,  # a class may be named with dollar signs
         "font.family": "DejaVu Sans",
         "font.size": 9.5,
         "text.color": INK,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,11 @@ def replacing(path: Path) -> Iterator[Path]:
     The data is on the disk before the name changes, so a power cut leaves the old file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.part"
+    # Opened with the rights of any new file, which the system cuts by the umask; reading the umask would change it for other threads.
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)
@@ -38,8 +37,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, data: str) -> None:
-    """Write `data` to `path` as UTF-8, whole or not at all."""
-    write_bytes(path, data.encode("utf-8"))
+    """Write `data` to `path` as UTF-8, whole or not at all; bytes of a file's name that are not UTF-8 as backslash escapes."""
+    write_bytes(path, data.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -53,10 +52,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _umask() -> int:
-    # The only way to read the mask is to set it.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

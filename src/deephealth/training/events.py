@@ -6,6 +6,7 @@ replayed or plotted; each line is flushed, so a kill loses at most the one being
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -106,7 +107,9 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
+        _cut_torn_line(path)
+        # A film's name may hold bytes that are not UTF-8; as backslash escapes they are valid JSON.
+        self._file = open(path, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 - closed by close()
         self._progress_written = 0.0
 
     def __call__(self, event: Event) -> None:
@@ -129,6 +132,12 @@ class JsonLines:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Remove what a kill left of the last line, or the next event would be lost in it."""
+    with contextlib.suppress(FileNotFoundError), path.open("rb+") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def _finite(values: dict[str, Any]) -> dict[str, Any]:

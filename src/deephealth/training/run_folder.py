@@ -34,11 +34,12 @@ class RunFolder:
         self._started = time.time()
         # Through JSON and back, so that tuples and lists compare as the file will hold them.
         plan = json.loads(json.dumps({"deephealth": __version__, **plan}))
-        if overwrite and self._earlier_plan() is not None:
-            shutil.rmtree(path)
+        emptied = overwrite and self._earlier_plan() is not None
+        if emptied:
+            self._remove()
         earlier = self._earlier_plan()
         if earlier is None:
-            if path.exists() and any(path.iterdir()):
+            if not emptied and path.exists() and any(path.iterdir()):
                 raise UsageError(f"{path} is not empty and holds no training run, expected a new folder; give another --out.")
             atomic.write_json(path / "plan.json", plan)
         elif (path / "run.json").exists():
@@ -97,8 +98,18 @@ class RunFolder:
             },
         )
 
-    def _earlier_plan(self) -> Any:
+    def _earlier_plan(self) -> dict[str, Any] | None:
+        """The plan of the run that lies here; None where there is none, or another program's file of that name."""
         try:
-            return json.loads((self.path / "plan.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            plan = json.loads((self.path / "plan.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
             return None
+        return plan if isinstance(plan, dict) and "deephealth" in plan else None
+
+    def _remove(self) -> None:
+        """Remove what a run wrote, the plan last, and nothing else that somebody may keep in its folder."""
+        for name in ("run.json", "model.onnx", "report.html", "report.json", "events.jsonl", "split.csv"):
+            (self.path / name).unlink(missing_ok=True)
+        if self.network.is_dir():
+            shutil.rmtree(self.network)
+        (self.path / "plan.json").unlink()
