@@ -15,10 +15,11 @@ from pathlib import Path
 import jsonschema
 import numpy as np
 import pytest
+from PIL import Image
 
 from deephealth import evaluate, load_model, train
 from deephealth.datasets.split import Split
-from deephealth.errors import DatasetError, LeakageError
+from deephealth.errors import DatasetError, LeakageError, UsageError
 from deephealth.evaluation.report import report_schema
 from deephealth.model.verify import verify
 from deephealth.pipeline import Run, audit
@@ -213,3 +214,28 @@ def test_without_pytorch_fine_tuning_names_the_extra(phantoms: Path, tmp_path: P
     assert done.returncode == 2
     assert "pip install 'deephealth[train]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_test_films_choose_nothing(run: Run, phantoms: Path, tmp_path: Path) -> None:
+    films = shutil.copytree(phantoms, tmp_path / "films")
+    for film in run.audit.split.films(run.audit.index, "test"):
+        with Image.open(films / film.name) as picture:
+            Image.fromarray(255 - np.asarray(picture.convert("L"))).save(films / film.name)
+    other = train(films, tmp_path / "run", split=run.folder.split, threads=2)
+    assert other.model.record.metrics["test"] != run.model.record.metrics["test"]
+    for name in ("temperature", "novelty_threshold", "operating_points", "heatmap_scale", "goldens", "fitted_on"):
+        assert getattr(other.model.record, name) == getattr(run.model.record, name), name
+
+
+def test_another_frozen_split_is_another_plan(run: Run, phantoms: Path, tmp_path: Path) -> None:
+    train(phantoms, tmp_path / "run", split=run.folder.split, threads=2)
+    (tmp_path / "run" / "run.json").unlink()
+    with pytest.raises(UsageError, match="another split"):
+        train(phantoms, tmp_path / "run", threads=2)
+
+
+def test_a_split_that_trains_on_no_film_of_a_class_is_refused(run: Run, phantoms: Path, tmp_path: Path) -> None:
+    text = run.folder.split.read_text(encoding="utf-8")
+    (tmp_path / "split.csv").write_text(re.sub(r"(viral/.*),train,", r"\1,test,", text), encoding="utf-8")
+    with pytest.raises(DatasetError, match="train split has no film of 'viral'"):
+        train(phantoms, tmp_path / "run", split=tmp_path / "split.csv", threads=2)

@@ -20,7 +20,7 @@ from deephealth.datasets.index import DatasetIndex, Film
 from deephealth.datasets.leakage import LeakageReport, check_leakage
 from deephealth.datasets.sources import open_dataset
 from deephealth.datasets.split import Split, make_split
-from deephealth.errors import DatasetError, LeakageError, MissingExtra
+from deephealth.errors import DatasetError, LeakageError
 from deephealth.evaluation.audit import Audit, split_counts
 from deephealth.evaluation.calibration import choose_operating_points, fit_temperature, softmax
 from deephealth.evaluation.evaluate import score_predictions
@@ -47,6 +47,8 @@ from deephealth.training.run_folder import RunFolder
 
 __all__ = ["Audit", "Run", "audit", "evaluate", "load_model", "train"]
 
+_Tables = dict[str, FeatureTable]  # "train" and "validation"; the test films are asked once, when all is chosen
+
 
 def train(
     data: str | Path,
@@ -72,7 +74,7 @@ def train(
     recipe = recipe or Recipe()
     job = _Job(recipe, seed, thread_settings.resolve(threads), listener)
     index = open_dataset(data, layout=layout)
-    folder = RunFolder(Path(out), job.plan(index, allow_leakage=allow_leakage), overwrite=overwrite)
+    folder = RunFolder(Path(out), job.plan(index, split, allow_leakage=allow_leakage), overwrite=overwrite)
     with JsonLines(folder.events) as events:
         job = dataclasses.replace(job, listener=tee(events, listener))
         job.listener(RunStarted("train", index.root.name, seed, job.threads))
@@ -83,11 +85,11 @@ def train(
         notes = _gate(found.leakage, allow_leakage)
         if backbone is None:
             backbone, head = _fine_tune(found, facts, folder, job)
-            table = _extract(found, backbone, job)
+            tables = _extract(found, backbone, job)
         else:
-            table = _extract(found, backbone, job)
-            head = _fit(found, table, job)
-        model = _calibrate(found, facts, backbone, head, table, allow_leakage, job)
+            tables = _extract(found, backbone, job)
+            head = _fit(found, tables, job)
+        model = _calibrate(found, facts, backbone, head, tables, allow_leakage, job)
         model, judged = _evaluate_test(model, found, notes, job)
         save_model(model.data, folder.model)
         _write(judged, model, folder.html, folder.json, language, with_films)
@@ -183,9 +185,10 @@ class _Job:
     threads: int
     listener: EventListener
 
-    def plan(self, index: DatasetIndex, *, allow_leakage: bool) -> dict[str, object]:
+    def plan(self, index: DatasetIndex, split: str | Path | None, *, allow_leakage: bool) -> dict[str, object]:
         return {
             "data": index.sha256,
+            **({"split": Split.load(split).sha256} if split else {}),
             "recipe": self.recipe.to_dict(),
             "seed": self.seed,
             "threads": self.threads,
@@ -203,9 +206,13 @@ def _scan(index: DatasetIndex, job: _Job) -> tuple[DatasetIndex, FilmFacts]:
     if not films:
         raise DatasetError(f"None of the {len(index.films)} films of {index.root} can be read ({facts.problems[0].reason})")
     index = dataclasses.replace(index, films=films, problems=(*index.problems, *facts.problems))
-    if index.problems:
-        job.listener(Note(f"{len(index.problems)} films left out; the first: {index.problems[0].name}: {index.problems[0].reason}"))
+    _tell_left_out(index.problems, job)
     return index, facts
+
+
+def _tell_left_out(problems: Sequence[Problem], job: _Job) -> None:
+    if problems:
+        job.listener(Note(f"{len(problems)} films left out; the first: {problems[0].name}: {problems[0].reason}"))
 
 
 def _freeze(index: DatasetIndex, facts: FilmFacts, folder: RunFolder, given: str | Path | None, job: _Job) -> Split:
@@ -218,6 +225,10 @@ def _freeze(index: DatasetIndex, facts: FilmFacts, folder: RunFolder, given: str
     for name, count in counts.items():
         if not count:
             raise DatasetError(f"The {name} split has no film, expected some of every class; add patients or raise its share of the split.")
+    trained = {film.label for film in split.films(index, "train")}
+    for label in index.classes:
+        if label not in trained:
+            raise DatasetError(f"The train split has no film of {label!r}, expected some of every class; add patients or leave it out.")
     return split
 
 
@@ -251,10 +262,8 @@ def _gate(leakage: LeakageReport, allowed: bool) -> tuple[str, ...]:
 
 
 def _fine_tune(found: Audit, facts: FilmFacts, folder: RunFolder, job: _Job) -> tuple[Backbone, Head]:
-    try:
-        from deephealth.training.finetune import fine_tune
-    except ModuleNotFoundError as error:
-        raise MissingExtra("Fine-tuning", "train") from error
+    from deephealth.training.finetune import fine_tune
+
     settings = job.recipe.fine_tune
     assert settings is not None
     job.listener(StageStarted("fine-tune", f"{settings.architecture} at {settings.size} px, {settings.epochs} epochs"))
@@ -276,45 +285,46 @@ def _fine_tune(found: Audit, facts: FilmFacts, folder: RunFolder, job: _Job) -> 
     return tuned.backbone, tuned.head
 
 
-def _extract(found: Audit, backbone: Backbone, job: _Job) -> FeatureTable:
-    """Features of the training films (with their augmented views) and of the validation films (view 0 is all they need)."""
-    films = [film for film in found.index.films if found.split.assignments[film.name] != "test"]
+def _extract(found: Audit, backbone: Backbone, job: _Job) -> _Tables:
+    """Features of the training films, with the augmented views that a head is fitted on, and of the validation films as they are."""
     job.listener(StageStarted("features", f"{backbone.name}, {backbone.dim} features at {backbone.size} px"))
-    return extract_features(
-        films,
-        backbone,
-        views=job.recipe.features.views,
-        augmentation=job.recipe.augmentation,
-        seed=job.seed,
-        threads=job.threads,
-        progress=job.listener,
-    )
+    tables = {}
+    for split, views in (("train", 1 if job.recipe.fine_tune else job.recipe.features.views), ("validation", 1)):
+        tables[split] = extract_features(
+            found.split.films(found.index, split),
+            backbone,
+            views=views,
+            augmentation=job.recipe.augmentation,
+            seed=job.seed,
+            threads=job.threads,
+            progress=job.listener,
+        )
+        _tell_left_out(tables[split].problems, job)
+    return tables
 
 
-def _fit(found: Audit, table: FeatureTable, job: _Job) -> Head:
+def _fit(found: Audit, tables: _Tables, job: _Job) -> Head:
     job.listener(StageStarted("head", job.recipe.head.kind))
-    views = job.recipe.features.views
     return fit_head(
-        _examples(found, table, "train", views),
+        _examples(found, tables["train"], job.recipe.features.views),
         classes=len(found.index.classes),
         settings=job.recipe.head,
-        validation=_examples(found, table, "validation", 1),
+        validation=_examples(found, tables["validation"], 1),
         seed=job.seed,
         listener=job.listener,
     )
 
 
-def _calibrate(
-    found: Audit, facts: FilmFacts, backbone: Backbone, head: Head, table: FeatureTable, allow_leakage: bool, job: _Job
-) -> Model:
-    """Choose temperature, operating points and gate on the validation films, and draw everything into one file."""
+def _calibrate(found: Audit, facts: FilmFacts, backbone: Backbone, head: Head, tables: _Tables, allow_leakage: bool, job: _Job) -> Model:
+    """Choose temperature, operating points, gate and the heatmaps' scale on the validation films, and draw everything into one file."""
     job.listener(StageStarted("calibrate", "temperature, operating points and novelty gate on the validation films"))
-    held_out = _examples(found, table, "validation", 1)
-    patients = [film.patient for film in _rows(found, table, "validation")[0]]
+    held_out = _examples(found, tables["validation"], 1)
+    films = _films(found, tables["validation"])
+    patients = [film.patient for film in films]
     logits = head.logits(held_out.features)
     temperature = fit_temperature(logits, held_out.labels)
     probabilities = softmax(logits, temperature)
-    novelty = fit_novelty(_examples(found, table, "train", 1).features)
+    novelty = fit_novelty(_examples(found, tables["train"], 1).features)
     points = choose_operating_points(probabilities, held_out.labels, found.index.classes, patients, seed=job.seed)
     record = make_record(
         found,
@@ -327,7 +337,9 @@ def _calibrate(
     )
     scores = score_predictions(probabilities, held_out.labels, patients, found.index.classes, seed=job.seed)
     record = with_evaluation(record, scores, "validation")
-    return Model.load(compose(backbone, head, temperature=temperature, novelty=novelty, record=record))
+    model = Model.load(compose(backbone, head, temperature=temperature, novelty=novelty, record=record))
+    scale = strong_evidence(model, films, threads=job.threads)
+    return Model.load(with_record(model.data, dataclasses.replace(model.record, heatmap_scale=scale)))
 
 
 def _evaluate_test(model: Model, found: Audit, notes: tuple[str, ...], job: _Job) -> tuple[Model, Judged]:
@@ -344,8 +356,7 @@ def _evaluate_test(model: Model, found: Audit, notes: tuple[str, ...], job: _Job
     )
     judged = judge(model, films, context=context, seed=job.seed, threads=job.threads, progress=job.listener)
     record = with_evaluation(model.record, judged.evaluation, "test")
-    record = dataclasses.replace(record, goldens=make_goldens(model), heatmap_scale=strong_evidence(judged.predictions))
-    model = Model.load(with_record(model.data, record))
+    model = Model.load(with_record(model.data, dataclasses.replace(record, goldens=make_goldens(model))))
     context = dataclasses.replace(judged.evaluation.context, model_sha256=model.sha256)
     return model, dataclasses.replace(judged, evaluation=dataclasses.replace(judged.evaluation, context=context))
 
@@ -368,17 +379,16 @@ def _write(judged: Judged, model: Model, html: Path | None, json: Path | None, l
     write_report(judged.evaluation, html=html, json=json, language=language, films=films, include_films=with_films)
 
 
-def _rows(found: Audit, table: FeatureTable, split: str) -> tuple[list[Film], list[int]]:
-    """The films of a split that have features, and their rows in the table."""
-    films = {film.name: film for film in found.split.films(found.index, split)}
-    rows = [row for row, name in enumerate(table.names) if name in films]
-    return [films[table.names[row]] for row in rows], rows
+def _films(found: Audit, table: FeatureTable) -> list[Film]:
+    """The films of a table, in its order."""
+    films = {film.name: film for film in found.index.films}
+    return [films[name] for name in table.names]
 
 
-def _examples(found: Audit, table: FeatureTable, split: str, views: int) -> Examples:
-    """Features of a split with class numbers and weights; each of the first `views` views of a film is a row."""
-    films, rows = _rows(found, table, split)
-    features = np.ascontiguousarray(table.features[rows, :views]).reshape(len(rows) * views, -1)
+def _examples(found: Audit, table: FeatureTable, views: int) -> Examples:
+    """A table's features with class numbers and weights; each of the first `views` views of a film is a row."""
+    films = _films(found, table)
+    features = np.ascontiguousarray(table.features[:, :views]).reshape(len(films) * views, -1)
     labels = np.repeat(_labels(films, found.index.classes), views)
     weights = np.repeat([film.weight for film in films], views)
     return Examples(features, labels, weights)

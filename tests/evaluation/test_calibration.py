@@ -41,8 +41,16 @@ def test_temperature_is_the_least_log_loss(seed: int, scale: float) -> None:
     assert 0.05 <= found <= 20
 
 
-def test_temperature_of_certain_and_of_hopeless_answers_stays_in_its_bounds() -> None:
-    assert fit_temperature(np.eye(3)[[0, 1, 2]], [0, 1, 2]) == pytest.approx(0.05, rel=1e-3)
+def test_few_right_answers_in_a_row_do_not_make_a_model_certain() -> None:
+    """Three of three warrant 4/5, whatever the scale of the logits; a hundred of a hundred warrant more."""
+    for scale in (0.5, 1.0, 2.0):
+        logits = scale * np.eye(3)[[0, 1, 2]]
+        assert softmax(logits, fit_temperature(logits, [0, 1, 2])).max() == pytest.approx(4 / 5, abs=1e-3)
+    many = np.eye(3)[np.arange(100) % 3]
+    assert softmax(many, fit_temperature(many, np.arange(100) % 3)).max() == pytest.approx(101 / 102, abs=1e-3)
+
+
+def test_temperature_of_hopeless_answers_stays_in_its_bounds() -> None:
     assert fit_temperature(np.eye(3)[[0, 1, 2]], [1, 2, 0]) == pytest.approx(20, rel=1e-3)
     assert fit_temperature(np.zeros((0, 3)), []) == 1.0
 

@@ -166,7 +166,7 @@ def test_the_cache_is_brought_within_its_limit_but_keeps_this_run(make_films, ba
     monkeypatch.setenv("DEEPHEALTH_CACHE_LIMIT_MB", "0")
     extract_features(films, backbone)
     (path,) = tables()
-    assert path.name == f"{backbone.sha256}-plain.rec"
+    assert path.name == f"{backbone.sha256}-1-plain.rec"
 
 
 @pytest.mark.shared
@@ -202,3 +202,19 @@ def test_real_films(shared: Path) -> None:
     same = np.linalg.norm(found.features[:, 0] - found.features[:, 1], axis=1)
     other = np.linalg.norm(found.features[:, 0] - found.features[[1, 2, 3, 0], 1], axis=1)
     assert same.mean() < other.mean(), "a view lies nearer to its own film than to another"
+
+
+def test_a_film_whose_features_are_no_numbers_is_a_problem(make_films, backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    films = make_films(3)
+    dark = read_film(films[1].path).pixels
+    plain = graph.run_features
+
+    def sometimes(session, pixels):  # type: ignore[no-untyped-def]
+        features = plain(session, pixels)
+        return features * np.float32("nan") if np.array_equal(pixels, dark) else features
+
+    monkeypatch.setattr(graph, "run_features", sometimes)
+    found = extract_features(films, backbone)
+    assert found.names == (films[0].name, films[2].name)
+    assert [problem.name for problem in found.problems] == [films[1].name]
+    assert "expected finite features" in found.problems[0].reason

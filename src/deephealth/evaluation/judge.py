@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ from deephealth.model.file import Model
 from deephealth.settings.progress import Listener, silent
 
 _PICTURE_SIDE = 320
+_MOST_FOR_SCALE = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,8 @@ def judge(
         np.array([number.get(film.label, -1) for film in read]),
         [film.patient for film in read],
         model.labels,
-        logits=np.log(np.maximum(probabilities, 1e-12)) * model.record.temperature,  # up to a constant, which softmax ignores
+        # Up to a constant, which softmax ignores.
+        logits=np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)) * model.record.temperature,
         novelty=np.array([answer.novelty for answer in given]),
         refused=np.array([answer.refused for answer in given]),
         names=[film.name for film in read],
@@ -97,15 +100,18 @@ def unseen_films(
     return films, (words("note_left_out", seen=len(seen), rest=len(films)),)
 
 
-def strong_evidence(predictions: Sequence[Prediction]) -> float:
+def strong_evidence(model: Model, films: Sequence[Film], *, threads: int = 1) -> float:
     """The evidence, in logits, that drawn heatmaps of this model show at full colour: one film in ten peaks above it.
 
-    Heads differ tenfold in the range of their maps; one scale a model keeps its films comparable by eye, and weak evidence weak.
+    Heads differ tenfold in the range of their maps; one scale a model keeps its films comparable by eye, and weak evidence weak. At most
+    200 of `films`, evenly spread over them, are asked for.
     """
+    chosen = films[:: math.ceil(len(films) / _MOST_FOR_SCALE)] if films else films
+    files = [FilmFile(name=film.name, path=film.path) for film in chosen]
     peaks = [
-        prediction.heatmap[list(prediction.probabilities).index(prediction.label)].max()
-        for prediction in predictions
-        if prediction.heatmap is not None and prediction.probabilities
+        answer.heatmap[model.labels.index(answer.label)].max()
+        for answer in Predictor(model, threads=threads).predict_many(files)
+        if answer.heatmap is not None
     ]
     return max(float(np.percentile(peaks, 90)), 1.0) if peaks else FULL_EVIDENCE
 

@@ -32,7 +32,11 @@ from deephealth.settings.progress import Listener, Progress, silent
 from deephealth.settings.records import RecordTable, record_key
 
 STAGE = "features"
+_VERSION = 1  # rises when a film is read, reduced or augmented in another way, so that no old record is taken for a new one
 _AHEAD = 4  # films handed to each thread before their results are awaited; bounds what is held in memory
+
+
+_NOT_FINITE = "The backbone gives NaN or infinity for this film, expected finite features; use another backbone."
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +111,7 @@ class _Worker:
         self._seed = seed
         plain = views == 1
         # The film alone depends on neither, so that a later run with another seed finds it.
-        self.table_name = f"{backbone.sha256}-{'plain' if plain else f'{augmentation.digest}-{seed}'}.rec"
+        self.table_name = f"{backbone.sha256}-{_VERSION}-{'plain' if plain else f'{augmentation.digest}-{seed}'}.rec"
 
     def work(self, records: RecordTable) -> Callable[[Film], _Film | Problem]:
         """The function that a thread runs for one film."""
@@ -123,7 +127,10 @@ class _Worker:
                 pixels = read_film(data, name=film.name, channels=self._backbone.channels).pixels
             except FilmError as error:
                 return Problem(film.name, str(error))
-            return _Film(film.name, digest, self._features(pixels, digest, missing))
+            computed = self._features(pixels, digest, missing)
+            if not all(np.isfinite(features).all() for features in computed.values()):
+                return Problem(film.name, _NOT_FINITE)
+            return _Film(film.name, digest, computed)
 
         return one
 
