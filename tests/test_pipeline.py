@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import re
 import shutil
@@ -172,6 +173,18 @@ def test_fine_tuning_goes_the_same_path(phantoms: Path, tmp_path: Path) -> None:
     # Its own training films are known to it: as a backbone for the same films it is refused.
     with pytest.raises(LeakageError, match="backbone"):
         train(phantoms, tmp_path / "again", recipe=Recipe(features=FeatureSettings(backbone=str(run.folder.model))))
+
+
+@pytest.mark.train
+@pytest.mark.slow
+def test_training_further_may_not_be_judged_on_films_of_the_first_training(phantoms: Path, tmp_path: Path) -> None:
+    tiny = FineTuneSettings(size=32, channels_width=4, epochs=1)
+    first = train(phantoms, tmp_path / "first", recipe=Recipe(fine_tune=tiny), threads=2)
+    further = Recipe(fine_tune=dataclasses.replace(tiny, start=str(first.folder.network / "fine-tune.pt")))
+    with pytest.raises(LeakageError, match="the backbone learned from"):
+        train(phantoms, tmp_path / "other", recipe=further, seed=1, threads=2)
+    second = train(phantoms, tmp_path / "second", recipe=further, split=first.folder.split, threads=2)
+    np.testing.assert_array_equal(second.model.record.seen_hashes, first.model.record.seen_hashes)
 
 
 @pytest.mark.slow

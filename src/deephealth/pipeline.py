@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deephealth import __version__
+from deephealth.datasets.duplicates import match_seen
 from deephealth.datasets.facts import FilmFacts, scan_films
-from deephealth.datasets.index import DatasetIndex, Film
+from deephealth.datasets.index import DatasetIndex, Film, refuse_inside
 from deephealth.datasets.leakage import LeakageReport, check_leakage
 from deephealth.datasets.sources import open_dataset
 from deephealth.datasets.split import Split, make_split
@@ -42,7 +44,7 @@ from deephealth.model.verify import make_goldens
 from deephealth.settings import threads as thread_settings
 from deephealth.training.events import EventListener, JsonLines, Note, RunFinished, RunStarted, StageStarted, ignore, tee
 from deephealth.training.heads import Examples, fit_head
-from deephealth.training.recipe import Recipe
+from deephealth.training.recipe import Recipe, with_changes
 from deephealth.training.run_folder import RunFolder
 
 __all__ = ["Audit", "Run", "audit", "evaluate", "load_model", "train"]
@@ -71,17 +73,18 @@ def train(
     `split` names the file of a frozen split to keep. Raises LeakageError when a film, patient or augmented copy would stand on both sides
     of the split, or the backbone has learned from the films (`allow_leakage` goes on, and the report says so), DatasetError, UsageError.
     """
-    recipe = recipe or Recipe()
+    recipe = with_changes(recipe or Recipe())  # refuses what a recipe's file may not hold either
     job = _Job(recipe, seed, thread_settings.resolve(threads), listener)
     index = open_dataset(data, layout=layout)
+    refuse_inside(index, Path(out))
+    backbone = None if recipe.fine_tune else _backbone(recipe)
     folder = RunFolder(Path(out), job.plan(index, split, allow_leakage=allow_leakage), overwrite=overwrite)
     with JsonLines(folder.events) as events:
         job = dataclasses.replace(job, listener=tee(events, listener))
         job.listener(RunStarted("train", index.root.name, seed, job.threads))
         index, facts = _scan(index, job)
         frozen = _freeze(index, facts, folder, split, job)
-        backbone = None if recipe.fine_tune else _backbone(recipe)
-        found = _audit(index, facts, frozen, backbone, job)
+        found = _audit(index, facts, frozen, _learned_before(recipe, backbone, facts, frozen), job)
         notes = _gate(found.leakage, allow_leakage)
         if backbone is None:
             backbone, head = _fine_tune(found, facts, folder, job)
@@ -116,7 +119,7 @@ def audit(
     job = _Job(Recipe(), seed, thread_settings.resolve(threads), listener)
     index, facts = _scan(open_dataset(data, layout=layout), job)
     frozen = _draw(index, facts, Split.load(split) if split else None, job)
-    return _audit(index, facts, frozen, load_backbone(backbone, weights=_path(weights)) if backbone else None, job)
+    return _audit(index, facts, frozen, load_backbone(backbone, weights=_path(weights)).seen if backbone else None, job)
 
 
 def evaluate(
@@ -242,9 +245,21 @@ def _backbone(recipe: Recipe) -> Backbone:
     return load_backbone(recipe.features.backbone, weights=_path(recipe.features.weights or None))
 
 
-def _audit(index: DatasetIndex, facts: FilmFacts, split: Split, backbone: Backbone | None, job: _Job) -> Audit:
+def _learned_before(recipe: Recipe, backbone: Backbone | None, facts: FilmFacts, split: Split) -> NDArray[np.uint8] | None:
+    """Perceptual hashes of films that a head's backbone learned from, or that a network to be trained further did and that now judge it."""
+    if recipe.fine_tune is None:
+        return backbone.seen if backbone else None
+    from deephealth.training.finetune import learned_before
+
+    seen = learned_before(recipe.fine_tune)
+    known = set(match_seen(facts, seen))
+    judges = [row for row, name in enumerate(facts.names) if name in known and split.assignments[name] != "train"]
+    return facts.phash[judges] if len(seen) else None
+
+
+def _audit(index: DatasetIndex, facts: FilmFacts, split: Split, seen: NDArray[np.uint8] | None, job: _Job) -> Audit:
     job.listener(StageStarted("audit", "leakage across the split, shortcuts to the labels"))
-    leakage = check_leakage(index, split, facts, seen=None if backbone is None else backbone.seen)
+    leakage = check_leakage(index, split, facts, seen=seen)
     films = {film.name: film for film in index.films}
     ordered = [films[name] for name in facts.names]
     shortcuts = audit_shortcuts(facts, _labels(ordered, index.classes), [film.patient for film in ordered], index.classes, seed=job.seed)

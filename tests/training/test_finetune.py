@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import random
 import subprocess
@@ -16,7 +17,7 @@ import torch
 from torch.nn import functional
 
 from deephealth.datasets.index import Film
-from deephealth.errors import DatasetError, ModelFileError, UsageError
+from deephealth.errors import DatasetError, DeepHealthError, ModelFileError, UsageError
 from deephealth.features.graph import open_session, resize_film
 from deephealth.images.read import read_film
 from deephealth.settings.progress import Progress
@@ -243,3 +244,35 @@ def test_killed_and_resumed_gives_the_same_bytes(tmp_path: Path, moments: int) -
     one, two = (np.load(path.with_suffix(".npz")) for path in (undisturbed, disturbed))
     for key in ("weight", "bias"):
         np.testing.assert_array_equal(one[key], two[key])
+
+
+def test_a_network_remembers_the_films_of_the_checkpoint_it_started_from(tmp_path: Path, films: list[Film]) -> None:
+    tiny.train(tmp_path / "first", films, epochs=1)
+    start = str(tmp_path / "first" / finetune.CHECKPOINT)
+    np.testing.assert_array_equal(finetune.learned_before(FineTuneSettings(start=start)), tiny.SEEN)
+    other = np.full((1, 32), 7, np.uint8)
+    further = tiny.train(tmp_path / "second", films, epochs=1, start=start, seen=other)
+    np.testing.assert_array_equal(further.backbone.seen, np.concatenate([tiny.SEEN, other]))
+
+
+def test_a_checkpoint_that_does_not_say_what_it_learned_from_is_no_start(tmp_path: Path) -> None:
+    torch.save({"average": {}}, tmp_path / "x.pt")
+    with pytest.raises(ModelFileError, match="which films it learned from"):
+        finetune.learned_before(FineTuneSettings(start=str(tmp_path / "x.pt")))
+
+
+def test_a_film_replaced_by_another_of_its_name_ends_a_resume(tmp_path: Path, films: list[Film]) -> None:
+    subject, other = trainer(films, tmp_path), trainer(films, tmp_path)
+    subject.save(tmp_path / "x.pt")
+    other.restore(tmp_path / "x.pt")
+    other = trainer(films, tmp_path)
+    other.films = array_of(255 - other.films.batch(slice(None)), other.films.labels)
+    other.films = dataclasses.replace(other.films, names=subject.films.names)
+    with pytest.raises(UsageError, match="other films"):
+        other.restore(tmp_path / "x.pt")
+
+
+def test_a_loss_that_is_no_number_ends_training_in_a_sentence(tmp_path: Path, films: list[Film]) -> None:
+    with pytest.raises(DeepHealthError, match=r"loss is nan .* lower fine_tune.learning_rate"):
+        tiny.train(tmp_path / "run", films, learning_rate=1e30)
+    assert not (tmp_path / "run" / finetune.CHECKPOINT).exists()

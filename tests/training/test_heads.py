@@ -8,7 +8,15 @@ import pytest
 from deephealth.errors import DatasetError
 from deephealth.model.heads import DenseHead, LinearHead
 from deephealth.training.events import EpochDone, StepDone
-from deephealth.training.heads import Examples, _dense_gradients, cross_entropy_and_accuracy, example_weights, fit_head, softmax
+from deephealth.training.heads import (
+    Examples,
+    _class_uniform_batches,
+    _dense_gradients,
+    cross_entropy_and_accuracy,
+    example_weights,
+    fit_head,
+    softmax,
+)
 from deephealth.training.recipe import HeadSettings
 
 KINDS = ("logistic", "softmax", "dense")
@@ -151,3 +159,11 @@ def test_dense_head_agrees_with_keras_on_the_same_start_and_batches(monkeypatch:
     model.compile(keras.optimizers.Adam(0.001), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(train.features, train.labels, batch_size=64, epochs=3, shuffle=False, verbose=0)
     np.testing.assert_allclose(head.logits(train.features), model.predict(train.features, verbose=0), atol=2e-4)
+
+
+def test_softmax_draws_classes_alike_and_films_by_their_weight() -> None:
+    labels = np.array([0, 1, 0, 1, 1, 0], np.int64)
+    examples = Examples(np.zeros((6, 1), np.float32), labels, np.array([1.0, 5, 2, 4, 1, 1]))
+    drawn = np.concatenate(list(_class_uniform_batches(examples, 2, 100, 400, np.random.default_rng(0))))
+    shares = np.bincount(drawn, minlength=6) / len(drawn)
+    np.testing.assert_allclose(shares, [1 / 8, 1 / 4, 1 / 4, 1 / 5, 1 / 20, 1 / 8], atol=0.01)

@@ -34,7 +34,14 @@ def test_values_are_read(tmp_path: Path) -> None:
         ("[head]\nkind = 'svm'", "logistic, softmax, dense"),
         ("[head]\nsteps = 'many'", "expected a int"),
         ("[head]\nsteps = true", "expected a int"),
-        ("[head]\nsteps = -1", "expected 0 or more"),
+        ("[head]\nsteps = -1", "expected 1 or more"),
+        ("[head]\nlearning_rate = -1", "expected 0 or more"),
+        ("[head]\neval_every = 0", "expected 1 or more"),
+        ("[features]\nviews = 0", "expected 1 or more"),
+        ("[fine_tune]\nbatch = 0", "expected 1 or more"),
+        ("[fine_tune]\nsize = 8", "expected 16 to 4096"),
+        ("[fine_tune]\nlabel_smoothing = 1.5", "expected 0 to 1"),
+        ("[fine_tune]\nlearning_rate = nan", "expected 0 or more"),
         ("head = 3", "section"),
         ("name = ", "not valid TOML"),
     ],
@@ -51,7 +58,8 @@ def test_an_absent_file_is_named(tmp_path: Path) -> None:
 
 def test_a_recipe_survives_the_record() -> None:
     recipe = with_changes(Recipe(), fine_tune=FineTuneSettings(epochs=2), head__kind="softmax")
-    assert recipe_from_dict({key: value for key, value in recipe.to_dict().items() if value is not None}) == recipe
+    assert recipe_from_dict(recipe.to_dict()) == recipe
+    assert recipe_from_dict(Recipe().to_dict()) == Recipe()
 
 
 def test_options_override_fields_and_none_leaves_them() -> None:

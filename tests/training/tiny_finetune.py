@@ -35,7 +35,9 @@ def write_films(folder: Path, count: int = 40) -> list[Film]:
     return films
 
 
-def train(folder: Path, films: list[Film], listener: object = lambda event: None, **changes: object) -> FineTuned:
+def train(
+    folder: Path, films: list[Film], listener: object = lambda event: None, *, seen: np.ndarray = SEEN, **changes: object
+) -> FineTuned:
     settings = FineTuneSettings(**{**vars(SETTINGS), **changes})  # type: ignore[arg-type]
     return fine_tune(
         films[8:],
@@ -46,7 +48,7 @@ def train(folder: Path, films: list[Film], listener: object = lambda event: None
         seed=5,
         threads=1,
         folder=folder,
-        seen=SEEN,
+        seen=seen,
         name="tiny",
         listener=listener,  # type: ignore[arg-type]
     )

@@ -19,13 +19,14 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deephealth.errors import MissingExtra, UsageError
+from deephealth.errors import DeepHealthError, MissingExtra, ModelFileError, UsageError
 
 try:
     import torch
@@ -34,10 +35,11 @@ try:
 except ImportError as _error:
     raise MissingExtra("Training a whole network", "train") from _error
 
+from deephealth.datasets.duplicates import HASH_BYTES
 from deephealth.settings import atomic
 from deephealth.training.events import EpochDone, EventListener, Note, StepDone, ignore, progress_of
 from deephealth.training.film_array import FilmArray, load_films
-from deephealth.training.networks import Classifier, build_network, read_checkpoint
+from deephealth.training.networks import CHECKPOINT_SUFFIX, Classifier, build_network, read_checkpoint
 from deephealth.training.torch_augment import augment, mix
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from deephealth.training.recipe import FineTuneAugmentation, FineTuneSettings
 
 CHECKPOINT = "fine-tune.pt"
+NOTHING_SEEN: NDArray[np.uint8] = np.empty((0, HASH_BYTES), np.uint8)
 _FORMAT = 1
 _REPORT_EVERY = 10  # steps between StepDone events
 _CLIP = 1.0  # largest norm of a step's gradient
@@ -82,16 +85,17 @@ def fine_tune(
     """Train a network on `train` and export it, checked against the ONNX file it becomes.
 
     `folder` keeps the decoded films and the checkpoint; calling again with the same arguments goes on where the last call stopped.
-    `seen`: uint8 [m, 32], the perceptual hashes of all films given, which go into the backbone. Raises UsageError when the checkpoint in
-    `folder` belongs to another run, ModelFileError when it or the weights to start from cannot be read, DatasetError when no film can be
-    read, ParityError when the exported file answers differently.
+    `seen`: uint8 [m, 32], the perceptual hashes of `train`; with those of the checkpoint it starts from, they go into the backbone.
+    Raises UsageError when the checkpoint in `folder` belongs to another run, ModelFileError when it or the weights to start from cannot be
+    read, DatasetError when no film can be read, ParityError when the exported file answers differently.
     """
     from deephealth.model import export
 
+    seen = np.unique(np.concatenate([learned_before(settings), seen]), axis=0)
     load = _loader(classes, settings.size, folder, threads, listener)
     films, held_out = load(train), load(validation) if validation else None
     with torch_threads(threads):
-        trainer = Trainer(films, len(classes), settings, augmentation, seed=seed, threads=threads)
+        trainer = Trainer(films, len(classes), settings, augmentation, seed=seed, threads=threads, seen=seen)
         history = run(trainer, held_out, folder / CHECKPOINT, listener)
         network, head = trainer.finished()
     samples = [films.batch(slice(k, k + 1))[0] for k in range(min(len(films), 8))]
@@ -110,6 +114,22 @@ def fine_tune(
     return FineTuned(backbone, head, history)
 
 
+def learned_before(settings: FineTuneSettings) -> NDArray[np.uint8]:
+    """Perceptual hashes uint8 [m, 32] of the films that the checkpoint to start from has learned from; none for another start.
+
+    Raises ModelFileError when the checkpoint cannot be read or does not say.
+    """
+    if not settings.start.endswith(CHECKPOINT_SUFFIX):
+        return NOTHING_SEEN
+    seen = read_checkpoint(Path(settings.start)).get("seen")
+    if not isinstance(seen, Tensor) or seen.dtype != torch.uint8 or seen.ndim != 2 or seen.shape[1] != HASH_BYTES:
+        raise ModelFileError(
+            f"The checkpoint {settings.start} does not say which films it learned from, expected one written by `deephealth train "
+            "--fine-tune`; train it again."
+        )
+    return seen.numpy()
+
+
 class Trainer:
     """The state of one training run, and the one step that changes it; `benchmarks` time its `step` against a bare loop."""
 
@@ -122,8 +142,10 @@ class Trainer:
         *,
         seed: int = 0,
         threads: int = 1,
+        seen: NDArray[np.uint8] = NOTHING_SEEN,
     ) -> None:
         self.films, self.settings, self.augmentation, self.seed, self.threads = films, settings, augmentation, seed, threads
+        self.seen = seen
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = torch.float32 if settings.precision == "float32" else torch.bfloat16
         if settings.precision == "auto" and self.device.type == "cpu":
@@ -235,6 +257,14 @@ class Trainer:
         ]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
+    @cached_property
+    def pixels(self) -> str:
+        """A hash of what the films show: a film may be replaced by another of its name between a kill and the restart."""
+        found = hashlib.sha256()
+        for start in range(0, len(self.films), _EVALUATION_BATCH):
+            found.update(self.films.batch(slice(start, start + _EVALUATION_BATCH)).tobytes())
+        return found.hexdigest()
+
     def save(self, path: Path) -> None:
         """Write the checkpoint: tensors and plain values only, whole or not at all."""
         state = {
@@ -245,6 +275,8 @@ class Trainer:
             "model": self.model.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
+            "seen": torch.from_numpy(self.seen.copy()),
+            "pixels": self.pixels,
             "history": [dataclasses.asdict(epoch) for epoch in self.history],
         }
         with atomic.replacing(path) as temporary:
@@ -253,7 +285,8 @@ class Trainer:
     def restore(self, path: Path) -> None:
         """Go on from the checkpoint at `path`. Raises UsageError when it is of another run, ModelFileError when it cannot be read."""
         state = read_checkpoint(path)
-        if state.get("format") != _FORMAT or state.get("fingerprint") != self.fingerprint():
+        same = state.get("fingerprint") == self.fingerprint() and state.get("pixels", self.pixels) == self.pixels
+        if state.get("format") != _FORMAT or not same:
             raise UsageError(
                 f"{path} is the checkpoint of a run with other films, settings, seed, threads or packages; "
                 "repeat that run as it was, or choose another folder."
@@ -272,6 +305,10 @@ def run(trainer: Trainer, validation: FilmArray | None, checkpoint: Path | None,
         listener(Note(f"Fine-tuning goes on after step {trainer.done} of {trainer.steps}."))
     while trainer.done < trainer.steps:
         done = trainer.step()
+        if not math.isfinite(done.loss):
+            raise DeepHealthError(
+                f"The loss is {done.loss} after step {done.step}, expected a number; lower fine_tune.learning_rate and train again."
+            )
         if done.step % _REPORT_EVERY == 0:
             listener(done)
         if done.step % trainer.steps_per_epoch == 0:

@@ -119,7 +119,7 @@ def _fit_softmax(
     bias = np.zeros(classes, np.float32)
     rate = settings.learning_rate or 0.01
     stop = _EarlyStop(settings.patience)
-    for step, rows in enumerate(_class_uniform_batches(train.labels, classes, settings.batch or 100, settings.steps, rng), start=1):
+    for step, rows in enumerate(_class_uniform_batches(train, classes, settings.batch or 100, settings.steps, rng), start=1):
         x = train.features[rows]
         error = _output_error(softmax(x @ weight.T + bias), train.labels[rows])
         weight -= rate * error.T @ x
@@ -193,13 +193,16 @@ def _step(
     return StepDone(number, loss, accuracy, *cross_entropy_and_accuracy(head, validation, held_out))
 
 
-def _class_uniform_batches(labels: Labels, classes: int, batch: int, steps: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    members = [np.flatnonzero(labels == label) for label in range(classes)]
-    sizes = np.array([len(rows) for rows in members])
+def _class_uniform_batches(train: Examples, classes: int, batch: int, steps: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """Rows drawn with replacement: each class with the same chance, its rows by their weights."""
+    members = [np.flatnonzero(train.labels == label) for label in range(classes)]
+    weights = np.ones(len(train)) if train.weights is None else train.weights
+    # Class c's rows share the numbers from c to c + 1.
+    upto = np.concatenate([c + np.cumsum(weights[rows]) / weights[rows].sum() for c, rows in enumerate(members)])
+    rows, last = np.concatenate(members), np.cumsum([len(rows) for rows in members]) - 1
     for _ in range(steps):
         drawn = rng.integers(classes, size=batch)
-        places = (rng.random(batch) * sizes[drawn]).astype(int)
-        yield np.array([members[label][place] for label, place in zip(drawn, places, strict=True)])
+        yield rows[np.minimum(np.searchsorted(upto, drawn + rng.random(batch), side="right"), last[drawn])]
 
 
 def _truncated_normal(rng: np.random.Generator, shape: tuple[int, int], deviation: float) -> Floats:

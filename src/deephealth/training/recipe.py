@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import types
 import typing
@@ -42,7 +43,7 @@ class HeadSettings:
 
     kind: "logistic" (multinomial logistic regression), "softmax" (retrain.py's: plain gradient descent, each batch draws a class uniformly,
     then a film), or "dense" (Teachable Machine's: Dense(100, ReLU) + softmax without bias, Adam).
-    class_weights: "balanced" (classes count equally) or "none".
+    class_weights: "balanced" (classes count equally) or "none" ("softmax" always draws the classes equally).
     strength: inverse of the L2 penalty of "logistic", on standardised features; 0: chosen on the validation films.
     steps, learning_rate, batch: of "softmax" (defaults 4000, 0.01, 100). epochs: of "dense" (50; learning rate 0.001, batch 16).
     patience: evaluations without a better validation loss before "softmax" and "dense" stop early; 0 never stops early.
@@ -140,6 +141,18 @@ _CHOICES = {
     "head.class_weights": ("balanced", "none"),
     "fine_tune.precision": ("auto", "float32", "bfloat16"),
 }
+_AT_LEAST = {
+    "features.views": 1,
+    **dict.fromkeys((f"head.{key}" for key in ("steps", "epochs", "hidden", "eval_every")), 1),
+    **dict.fromkeys((f"fine_tune.{key}" for key in ("channels_width", "epochs", "batch", "checkpoint_every")), 1),
+    "fine_tune.size": 16,
+}
+_AT_MOST = {
+    **dict.fromkeys((f"fine_tune.{key}" for key in ("warmup", "label_smoothing", "average")), 1.0),
+    **dict.fromkeys((f"fine_tune_augmentation.{key}" for key in ("shift", "border", "patch", "marker", "flip")), 1.0),
+    "fine_tune_augmentation.crop": 0.9,
+    "fine_tune.size": 4096,
+}
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -155,7 +168,7 @@ def load_recipe(path: Path) -> Recipe:
 
 
 def recipe_from_dict(tree: dict[str, Any]) -> Recipe:
-    """Build a recipe from nested plain values (as TOML gives them). Raises UsageError as `load_recipe`."""
+    """Build a recipe from nested plain values (as TOML and `Recipe.to_dict` give them). Raises UsageError as `load_recipe`."""
     return _build(Recipe, tree, "")
 
 
@@ -176,6 +189,8 @@ def _build(kind: type[_T], tree: dict[str, Any], where: str) -> _T:
 
 def _value(hint: Any, value: Any, place: str) -> Any:
     if isinstance(hint, types.UnionType):  # a section that may be absent
+        if value is None:
+            return None
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, dict):
@@ -191,20 +206,25 @@ def _value(hint: Any, value: Any, place: str) -> Any:
         raise UsageError(f"The recipe's {place!r} is {value!r}, expected a {hint.__name__}; correct it.")
     if value not in _CHOICES.get(place, (value,)):
         raise UsageError(f"The recipe's {place!r} is {value!r}, expected one of {', '.join(_CHOICES[place])}; correct it.")
-    if hint in (int, float) and value < 0:
-        raise UsageError(f"The recipe's {place!r} is {value!r}, expected 0 or more; correct it.")
+    if hint in (int, float):
+        _check_range(value, place)
     return value
+
+
+def _check_range(value: float, place: str) -> None:
+    low, high = _AT_LEAST.get(place, 0), _AT_MOST.get(place, math.inf)
+    if not (low <= value <= high and math.isfinite(value)):
+        expected = f"{low} or more" if high == math.inf else f"{low} to {high:g}"
+        raise UsageError(f"The recipe's {place!r} is {value!r}, expected {expected}; correct it.")
 
 
 def with_changes(recipe: Recipe, **changes: Any) -> Recipe:
     """The recipe with some fields replaced, named section__field (head__kind="dense"); None leaves a field as it is."""
+    tree = recipe.to_dict()
     for name, value in changes.items():
-        if value is None:
-            continue
         section, _, field = name.partition("__")
-        if not field:
-            recipe = dataclasses.replace(recipe, **{section: value})
-            continue
-        _value(typing.get_type_hints(type(getattr(recipe, section)))[field], value, f"{section}.{field}")
-        recipe = dataclasses.replace(recipe, **{section: dataclasses.replace(getattr(recipe, section), **{field: value})})
-    return recipe
+        if value is not None and field:
+            tree[section][field] = value
+        elif value is not None:
+            tree[section] = dataclasses.asdict(value) if isinstance(value, FineTuneSettings) else value
+    return recipe_from_dict(tree)
