@@ -141,3 +141,53 @@ def test_a_folder_of_good_and_bad_films(tmp_path: Path, capsys) -> None:
     (films / "good.png").unlink()
     (films / "tiny.bmp").unlink()
     assert main(["predict", str(films), "--quiet"]) == 3
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("predict", "--csv", "films", "x"),
+        ("predict", "--csv", "film.png", "x"),
+        ("predict", "--csv", "film.png/answers.csv", "x"),
+        ("predict", "--heatmap", "film.png", "x"),
+        ("predict", "--heatmap", "", "x"),
+        ("evaluate", "deephealth-small", "films", "--html", "film.png"),
+        ("evaluate", "deephealth-small", "films", "--json", ""),
+        ("dataset", "summary", "films", "--plot", "films"),
+        ("dataset", "audit", "films", "--json", "film.png"),
+    ],
+)
+def test_a_result_that_cannot_be_written_is_refused_before_the_work(arguments: tuple[str, ...], tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("films").mkdir()
+    Path("film.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert Path("film.png").read_bytes() == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_text_result_may_be_written_again(tmp_path: Path) -> None:
+    answers = tmp_path / "answers.csv"
+    answers.write_bytes("ñ".encode() * 2047 + b"a" + "ñ".encode())  # the last letter lies across the first 4,096 bytes
+    assert build_parser().parse_args(["predict", "--csv", str(answers), "x"]).csv == answers
+
+
+def test_heatmaps_do_not_replace_films(tmp_path: Path, capsys) -> None:
+    (tmp_path / "film.png").write_bytes(b"the only copy")
+    assert main(["predict", str(tmp_path), "--heatmap", str(tmp_path), "--quiet"]) == 2
+    assert "among the films" in capsys.readouterr().err
+    assert (tmp_path / "film.png").read_bytes() == b"the only copy"
+
+
+def test_a_refusal_names_the_film_once(tmp_path: Path, capsys) -> None:
+    assert main(["predict", str(tmp_path / "none.png"), "--quiet"]) == 3
+    assert capsys.readouterr().err == "refused: none.png: does not exist, expected a film; check the path.\n"
+
+
+@pytest.mark.parametrize(
+    "options", [("--steps", "9"), ("--epochs", "9"), ("--architecture", "small-resnet"), ("--fine-tune", "--head", "dense")]
+)
+def test_an_option_that_would_do_nothing_is_refused(options: tuple[str, ...], tmp_path: Path, capsys) -> None:
+    assert main(["train", str(tmp_path), "--out", str(tmp_path / "run"), *options]) == 2
+    assert "does nothing" in capsys.readouterr().err

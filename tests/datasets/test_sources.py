@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deephealth.datasets.facts import scan_films
 from deephealth.datasets.index import DatasetIndex, canonical_label
+from deephealth.datasets.prepare import prepare
 from deephealth.datasets.sources import open_dataset
 from deephealth.datasets.sources.fields import age_of, frontal_view, patient_in_name, sex_of, split_of
 from deephealth.errors import DatasetError, UsageError
@@ -479,3 +481,16 @@ def test_real_dicom_tree_keeps_chest_films_only(shared: Path) -> None:
     assert index.by_label() == {"chest": 3}
     assert {film.view for film in index.films} == {"PA", ""}
     assert len(index.problems) == 8
+
+
+def test_a_pipe_among_the_films_does_not_block(tmp_path: Path) -> None:
+    (tmp_path / "films" / "a").mkdir(parents=True)
+    os.mkfifo(tmp_path / "films" / "a" / "0.dcm")
+    os.mkfifo(tmp_path / "films" / "index.csv")
+    index = open_dataset(tmp_path / "films", fewest_classes=1)
+    facts = scan_films(index)
+    assert [problem.name for problem in facts.problems] == ["a/0.dcm"]
+    with pytest.raises(DatasetError, match="not a readable DICOM film"):
+        open_dataset(tmp_path / "films", layout="dicom")
+    with pytest.raises(DatasetError, match="is not a file"):
+        prepare(index, tmp_path / "out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from deephealth.errors import FilmError, FilmTooLarge
+from deephealth.errors import FilmError, FilmTooLarge, UsageError
 from deephealth.images import FilmFile, find_films, read_film
+from deephealth.images.archive import refuse_among
+from deephealth.images.codecs import printable
 
 
 def picture(value: int = 7) -> bytes:
@@ -213,3 +216,43 @@ def test_damaged_archives_raise_nothing_else(
             assert film.read().pixels.shape == (6, 5)
         except FilmError as error:
             assert str(error).startswith("d.zip")
+
+
+def test_a_pipe_or_device_in_a_folder_is_named_and_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zeros.png").symlink_to("/dev/zero")
+    found = find_films([tmp_path])
+    assert [file.name for file in found] == ["pipe.png", "zeros.png"]
+    for file in found:
+        assert "is not a file" in refusal(file)
+
+
+def test_an_empty_argument_is_not_the_folder_one_stands_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "film.png").write_bytes(picture())
+    monkeypatch.chdir(tmp_path)
+    (found,) = find_films([""])
+    assert "does not exist" in refusal(found)
+
+
+@pytest.mark.parametrize("out", [".", "maps", "films", "films/maps", "elsewhere/../films", "link"])
+def test_results_do_not_go_among_the_films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str) -> None:
+    """Else a picture could replace the film it was drawn from, or be answered as a film the next time."""
+    films = tmp_path / "films"
+    films.mkdir()
+    (films / "film.png").write_bytes(picture())
+    (tmp_path / "link").symlink_to("films")
+    monkeypatch.chdir(tmp_path)
+    given = {".": ["."], "maps": ["."]}.get(out, ["films"])
+    with pytest.raises(UsageError, match="among the films"):
+        refuse_among(Path(out), given, find_films(given))
+    with pytest.raises(UsageError, match="among the films"):
+        refuse_among(films, ["films/film.png"], find_films(["films/film.png"]))
+    for allowed in ("outside", "films/_maps", "films/.maps"):
+        refuse_among(Path(allowed), ["films"], find_films(["films"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("ñandú 😀.png", "ñandú 😀.png"), ("a\nb\x1b[31m\u202e\u2066.png", "a?b?[31m??.png"), ("\udcff.png", "\udcff.png")]
+)
+def test_names_keep_what_can_be_shown(name: str, shown: str) -> None:
+    assert printable(name) == shown

@@ -242,3 +242,19 @@ def test_a_contact_sheet_holds_every_film() -> None:
     assert not sheet[cell:, 2 * cell :].any()
     with pytest.raises(UsageError):
         contact_sheet([], columns=3)
+
+
+def test_a_set_whose_drawing_was_stopped_is_drawn_anew(tmp_path: Path) -> None:
+    out = tmp_path / "set"
+
+    def stop(progress: Progress) -> None:
+        if progress.done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_phantoms(out, per_class=3, size=48, progress=stop)
+    assert not (out / "index.csv").exists()
+    (out / "normal" / ".normal-p0001-f1.png.x7yz.part").write_bytes(b"cut by a kill")
+    write_phantoms(out, per_class=1, size=48)
+    assert sorted(path.name for path in out.glob("*/*.png")) == sorted(3 * [f"{label}-p000{n}-f1.png" for n, label in enumerate(LABELS, 1)])
+    assert not list(out.rglob("*.part"))

@@ -484,3 +484,11 @@ def test_every_real_picture_can_be_read(shared: Path) -> None:
     assert len(files) > 100
     with ThreadPoolExecutor(2) as pool:
         assert all(film.pixels.size for film in pool.map(read_film, files))
+
+
+def test_a_side_that_no_film_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few pixels in all, but neither JPEG nor DICOM could hold such a side, and a network's resize fails on it."""
+    strip = encode(Image.new("1", (65_536, 1)), "PNG")
+    with pytest.raises(FilmTooLarge, match="65,535 a side"):
+        read_film(strip)
+    assert read_film(encode(Image.new("1", (1, 65_535)), "PNG")).height == 65_535

@@ -82,3 +82,13 @@ def test_the_file_says_its_scale(tmp_path: Path) -> None:
         assert "10 logits" in picture.info["Description"]
         assert np.array_equal(np.asarray(picture), overlay(FILM, spot(4.0)))
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("shape", [(97, 61), (61, 97), (3, 5), (1, 1)])
+def test_strips_join_without_a_seam(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large films are coloured in strips, whose height must not show."""
+    film = np.full(shape, 90, np.uint8)
+    heatmap = np.random.default_rng(3).uniform(-2, FULL_EVIDENCE, (7, 6)).astype(np.float32)
+    whole = overlay(film, heatmap).astype(int)
+    monkeypatch.setattr("deephealth.inference.heatmap._STRIP_PIXELS", 4 * shape[1])
+    assert np.abs(overlay(film, heatmap).astype(int) - whole).max() <= 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -105,15 +107,64 @@ class Terminal:
             self._stage = ""
 
 
+def output_file(value: str) -> Path:
+    """The type of an option that names a file to write: refused before the work is done, not after, when it cannot be one."""
+    path = Path(value)
+    if not value or path.is_dir():
+        raise argparse.ArgumentTypeError(f"{value!r} is a folder; expected the name of a file to write")
+    _refuse_file_above(path)
+    return path
+
+
+def output_text(value: str) -> Path:
+    """As `output_file`, for text: an existing file that holds none is a film or model named by mistake, and stays."""
+    path = output_file(value)
+    if path.is_file() and not _holds_text(path):
+        raise argparse.ArgumentTypeError(f"{value!r} exists and is no text file; expected a new name, or a file to replace")
+    return path
+
+
+def output_folder(value: str) -> Path:
+    """The type of an option that names a folder to write into, made when it is absent."""
+    path = Path(value)
+    if not value or (path.exists() and not path.is_dir()):
+        raise argparse.ArgumentTypeError(f"{value!r} is no folder; expected a folder to write into, made if absent")
+    _refuse_file_above(path)
+    return path
+
+
+def _refuse_file_above(path: Path) -> None:
+    above = next((parent for parent in path.absolute().parents if parent.exists()), None)
+    if above and not above.is_dir():
+        raise argparse.ArgumentTypeError(f"'{above}' is a file, so nothing can be written below it; expected a folder")
+
+
+def _holds_text(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096)
+        codecs.getincrementaldecoder("utf-8")().decode(start)  # incremental: the last letter may be cut in two
+    except (OSError, UnicodeDecodeError):
+        return False
+    return b"\0" not in start
+
+
 def _seed(value: str) -> int:
-    number = int(value)
+    number = _whole(value)
     if not 0 <= number < 2**32:
         raise argparse.ArgumentTypeError(f"{value} is not a seed; expected a whole number from 0 to {2**32 - 1}")
     return number
 
 
 def _count(value: str) -> int:
-    number = int(value)
+    number = _whole(value)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{value} is not a number of threads; expected 1 or more")
     return number
+
+
+def _whole(value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a whole number") from None

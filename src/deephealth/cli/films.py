@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deephealth.cli.common import SubCommands, add_command, add_work_options, terminal
+from deephealth.cli.common import SubCommands, add_command, add_work_options, output_file, output_text, terminal
 
 if TYPE_CHECKING:
     from deephealth.datasets.index import DatasetIndex
@@ -75,7 +75,7 @@ def _add_summary(commands: SubCommands) -> None:
         commands, "summary", "count films and patients a class", examples="  deephealth dataset summary films --plot classes.png"
     )
     _add_data(parser)
-    parser.add_argument("--plot", type=Path, metavar="PNG", help="also draw a histogram of the classes")
+    parser.add_argument("--plot", type=output_file, metavar="PNG", help="also draw a histogram of the classes")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     add_work_options(parser, seed=False)
     parser.set_defaults(run=_summary)
@@ -105,7 +105,7 @@ def _add_audit(commands: SubCommands) -> None:
     parser.add_argument("--backbone", metavar="NAME", help="also ask which films this backbone has learned from")
     parser.add_argument("--weights", metavar="FILE", help="weights of a backbone that does not ship with the package")
     parser.add_argument("--split", type=Path, metavar="CSV", help="audit this frozen split (default: the one `train` would draw)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything found as JSON")
+    parser.add_argument("--json", type=output_text, metavar="FILE", help="also write everything found as JSON")
     add_work_options(parser)
     parser.set_defaults(run=_audit)
 

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DeepHealthError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _fail("Stopped; what was finished is kept, and the same command goes on from there.", 1)
+        return _fail("Stopped; nothing half-written bears a finished name, and the same command may be given again.", 1)
     except BrokenPipeError:
         # The reader (head, less) went away: not an error, but Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from deephealth.cli.common import SubCommands, add_command, add_work_options, terminal
+from deephealth.cli.common import SubCommands, add_command, add_work_options, output_folder, output_text, terminal
 
 if TYPE_CHECKING:
     from deephealth.images.archive import FilmFile
@@ -32,19 +32,23 @@ def add_commands(commands: SubCommands) -> None:
     parser.add_argument("--model", metavar="MODEL", default="deephealth-small", help="model file (default: the one that ships)")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--json", action="store_true", help="print a JSON list instead of a table")
-    kind.add_argument("--csv", type=Path, metavar="FILE", help="write a CSV file")
-    parser.add_argument("--heatmap", type=Path, metavar="DIR", help="write each film with the evidence for its label drawn over it, as PNG")
+    kind.add_argument("--csv", type=output_text, metavar="FILE", help="write a CSV file")
+    parser.add_argument(
+        "--heatmap", type=output_folder, metavar="DIR", help="write each film with the evidence for its label drawn over it, as PNG"
+    )
     add_work_options(parser, seed=False)
     parser.set_defaults(run=_predict)
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from deephealth.images.archive import find_films
+    from deephealth.images.archive import find_films, refuse_among
     from deephealth.inference import batch
     from deephealth.inference.predictor import Predictor, load_model
 
     model = load_model(options.model, threads=options.threads)
     films = find_films(options.films)
+    if options.heatmap:
+        refuse_among(options.heatmap, options.films, films)
     predictor = Predictor(model, threads=options.threads)
     predictions = list(
         _drawn(predictor.predict_many(films, progress=terminal(options.quiet)), films, options.heatmap, model.record.heatmap_scale)
@@ -88,4 +92,5 @@ def _picture_name(film: str, taken: set[str]) -> str:
 def _report_refusals(predictions: list[Prediction]) -> None:
     for prediction in predictions:
         if prediction.refused or prediction.error:
-            print(f"refused: {prediction.name}: {prediction.reason}", file=sys.stderr)
+            reason = prediction.reason.removeprefix(f"{prediction.name} ")  # most reasons begin with the film's name
+            print(f"refused: {prediction.name}: {reason}", file=sys.stderr)

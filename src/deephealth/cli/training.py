@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deephealth.cli.common import SubCommands, add_command, add_language_option, add_work_options, terminal
+from deephealth.cli.common import SubCommands, add_command, add_language_option, add_work_options, output_text, terminal
 from deephealth.cli.films import _add_data as add_data
+from deephealth.errors import UsageError
 
 if TYPE_CHECKING:
     from deephealth.training.recipe import Recipe
@@ -97,7 +98,23 @@ def _recipe(options: argparse.Namespace) -> Recipe:
     )
     if fine_tuning:
         recipe = with_changes(recipe, fine_tune__epochs=options.epochs, fine_tune__architecture=options.architecture)
+    _refuse_idle(options, recipe)
     return recipe
+
+
+def _refuse_idle(options: argparse.Namespace, recipe: Recipe) -> None:
+    """An option of another kind of training than the recipe's would do nothing, and its user would believe that it did."""
+    fine_tuning = recipe.fine_tune is not None
+    idle = {
+        "--architecture": options.architecture is not None and not fine_tuning,
+        "--steps": options.steps is not None and (fine_tuning or recipe.head.kind != "softmax"),
+        "--epochs": options.epochs is not None and not fine_tuning and recipe.head.kind != "dense",
+        "--backbone": options.backbone is not None and fine_tuning,
+        "--head": options.head is not None and fine_tuning,
+    }
+    for option in (name for name, wrong in idle.items() if wrong):
+        kind = "--fine-tune" if fine_tuning else f"--head {recipe.head.kind}"
+        raise UsageError(f"{option} does nothing in training with {kind}; leave it out, or choose the training it belongs to.")
 
 
 def _add_evaluate(commands: SubCommands) -> None:
@@ -110,8 +127,8 @@ def _add_evaluate(commands: SubCommands) -> None:
     )
     parser.add_argument("model", metavar="MODEL", help="a model file, or the name of the one that ships: deephealth-small")
     add_data(parser)
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write the report as one self-contained page")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the same facts as JSON")
+    parser.add_argument("--html", type=output_text, metavar="FILE", help="write the report as one self-contained page")
+    parser.add_argument("--json", type=output_text, metavar="FILE", help="write the same facts as JSON")
     parser.add_argument(
         "--prevalence", type=float, metavar="P", help="prevalence of disease at which to give PPV and NPV (default: as in DATA)"
     )

@@ -144,6 +144,12 @@ def build_index(
     return DatasetIndex(root, layout, ordered, classes, left_out, tuple(notes))
 
 
+def refuse_inside(index: DatasetIndex, out: Path) -> None:
+    """Raise DatasetError when the folder `out` would become part of the data set: it lies below the class folders' own folder."""
+    if index.layout not in ("csv", "covid-chestxray") and out.resolve().is_relative_to(index.root.resolve()):
+        raise DatasetError(f"{out} lies inside the data set {index.root}, which it would become part of; choose a folder outside.")
+
+
 def _first_reason(problems: Sequence[Problem]) -> str:
     if not problems:
         return ""

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deephealth.datasets.arrange import Task, arrange
-from deephealth.datasets.index import DatasetIndex, Film, Problem
+from deephealth.datasets.index import DatasetIndex, Film, Problem, refuse_inside
 from deephealth.datasets.split import Split
 from deephealth.errors import DatasetError, FilmError, UsageError
 from deephealth.images.read import read_film
@@ -152,8 +152,7 @@ def _check(index: DatasetIndex, out: Path, mode: str, balance: str, per_class: i
         raise UsageError(f"per_class is {per_class} with balance {balance!r}; it must be 1 or more, with balance cut or augment.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DatasetError(f"{out} is in use; expected a new or empty folder: choose another name.")
-    if index.layout not in ("csv", "covid-chestxray") and out.resolve().is_relative_to(index.root.resolve()):
-        raise DatasetError(f"{out} lies inside the data set {index.root}, which it would become part of; choose a folder outside.")
+    refuse_inside(index, out)
 
 
 def _begin(part: Path, plan: Mapping[str, object]) -> None:
@@ -195,6 +194,8 @@ def _make(target: Path, task: Task, mode: str, seed: int) -> _Outcome:
         return _Outcome(task, reused=True)
     hidden = target.with_name("." + hashlib.sha256(target.name.encode()).hexdigest()[:20])
     hidden.unlink(missing_ok=True)
+    if not task.source.path.is_file():
+        return _Outcome(task, reason="is not a file")  # a pipe would block
     try:
         original = open(task.source.path, "rb")  # noqa: SIM115 - closed by the with below; only opening it may fail for the film alone
     except OSError as error:

@@ -10,16 +10,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deephealth.errors import FilmError, FilmTooLarge
+from deephealth.errors import FilmError, FilmTooLarge, UsageError
 from deephealth.images.codecs import printable
 from deephealth.images.radiograph import Radiograph
-from deephealth.images.read import read_capped, read_film, too_large
+from deephealth.images.read import first_bytes, read_capped, read_film, too_large
 from deephealth.settings.table import number
 
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
 
-_SIDE_FILES = (".csv", ".json", ".txt", ".md", ".html", ".toml", ".onnx")
+_SIDE_FILES = (".csv", ".json", ".jsonl", ".txt", ".md", ".html", ".toml", ".onnx")
 _SIDE_NAMES = ("dicomdir", "thumbs.db", "desktop.ini")
 _MEGABYTE = 1_000_000
 
@@ -54,18 +54,35 @@ def find_films(paths: Sequence[str | Path]) -> list[FilmFile]:
     """Every film in files, folders and zip archives, in the order given and sorted by name inside each folder and archive.
 
     Folders are searched to any depth. Inside folders and archives, names that start with "." or "_" (of files and folders) and side
-    files (.csv, .json, .txt, .md, .html, .toml, .onnx, DICOMDIR) are left out; everything else counts as a film until it is read. A
+    files (.csv, .json, .jsonl, .txt, .md, .html, .toml, .onnx, DICOMDIR) are left out; everything else counts as a film until it is read. A
     path that does not exist, a broken or too large archive, an archive in an archive or a member behind a password still gives a
     FilmFile: its read() raises FilmError with the reason, so that a batch reports it and goes on.
     """
     found: list[FilmFile] = []
-    for given in map(Path, paths):
+    for given in map(_place, paths):
         if given.is_dir():
             for path in _walk(given):
                 found.extend(_films_in(path, path.relative_to(given).as_posix()))
         else:
             found.extend(_films_in(given, given.name or str(given)))
     return found
+
+
+def refuse_among(out: Path, given: Sequence[str | Path], films: Sequence[FilmFile]) -> None:
+    """Raise UsageError when a picture written into the folder `out` could replace one of `films`, or would be found as a film next time.
+
+    Below a given folder only a name that begins with "_" or "." is allowed, since that is never searched.
+    """
+    place = out.resolve()
+    holds_films = place in {film.path.parent.resolve() for film in films}
+    folders = [Path(path).resolve() for path in given if os.path.isdir(path)]
+    if holds_films or any(place.is_relative_to(folder) and all(map(_is_candidate, place.relative_to(folder).parts)) for folder in folders):
+        raise UsageError(f"{out} lies among the films, where a picture could replace one or be taken for one; choose a folder outside.")
+
+
+def _place(given: str | Path) -> Path:
+    # Path("") would be the folder that one stands in, which nobody meant who wrote "$FILMS" and had not set it.
+    return Path(given if str(given) else "(no name)")
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -83,13 +100,8 @@ def _is_candidate(name: str) -> bool:
 
 def _films_in(path: Path, name: str) -> list[FilmFile]:
     shown = printable(name)
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except (OSError, ValueError):
-        return [FilmFile(shown, path)]  # reading it will say what is wrong
-    if magic not in (b"PK\x03\x04", b"PK\x05\x06"):
-        return [FilmFile(shown, path)]
+    if first_bytes(path, 4) not in (b"PK\x03\x04", b"PK\x05\x06"):
+        return [FilmFile(shown, path)]  # reading it will say if it is no film
     return _members(path, shown)
 
 

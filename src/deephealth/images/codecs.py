@@ -6,7 +6,6 @@ second half of a sentence ("is cut short; ..."), before which the caller puts th
 
 from __future__ import annotations
 
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -241,10 +240,12 @@ def _tiff_tag(picture: ImageFile, tag: int) -> object:
     return tags.get(tag)
 
 
-_QUOTABLE = re.compile(r"[^\x20-\x7e\xa0-\u2027\u2030-\uffff]")
-
-
 def printable(name: str, limit: int = 300) -> str:
-    """A file's or archive member's name fit for a terminal, a log or a page: control and direction characters replaced, length bounded."""
-    clean = _QUOTABLE.sub("?", name)
+    """A file's or archive member's name fit for a terminal, a log or a page: control and direction characters replaced, length bounded.
+
+    Bytes of a name that are no UTF-8 stay (as surrogates): whoever writes the name chooses how to escape them.
+    """
+    clean = name
+    if not name.isprintable():
+        clean = "".join(letter if letter.isprintable() or "\ud800" <= letter <= "\udfff" else "?" for letter in name)
     return clean if len(clean) <= limit else "..." + clean[-limit:]

@@ -12,12 +12,15 @@ from deephealth.settings.table import number
 
 # ITU-R BT.601 weights 0.299, 0.587, 0.114 in 1/65536, which sum to exactly one: grey stays grey.
 _RED, _GREEN, _BLUE = 19595, 38470, 7471
+_LONGEST_SIDE = 65_535  # what JPEG and DICOM have room for in a header
 
 
 def check_size(width: int, height: int) -> None:
-    """Refuse a film whose header announces no pixels (FilmError) or more than the setting max_pixels (FilmTooLarge)."""
+    """Refuse a film whose header announces no pixels (FilmError), a side no film has, or more than the setting max_pixels (FilmTooLarge)."""
     if width <= 0 or height <= 0:
         raise FilmError(f"says it has {width} x {height} pixels, expected at least one; export the film again.")
+    if max(width, height) > _LONGEST_SIDE:
+        raise FilmTooLarge(f"announces {width} x {height} pixels, expected at most {_LONGEST_SIDE:,} a side; export the film again.")
     limit = number("max_pixels")
     if width * height > limit:
         raise FilmTooLarge(

@@ -141,7 +141,9 @@ def _check_header(ds: Dataset) -> None:
     if str(ds.file_meta.get("MediaStorageSOPClassUID", "")) == "1.2.840.10008.1.3.10":
         raise FilmError("is a DICOMDIR, a list of files, expected a film; give the folder instead.")
     if "Rows" not in ds or "Columns" not in ds or "PixelData" not in ds:
-        raise FilmError("is a DICOM file without pixels that can be read, expected a film; check which file was meant.")
+        raise FilmError(
+            "is a DICOM file without pixels that can be read, expected a film; it may be cut short or a report: export it again."
+        )
     check_size(int(ds.Columns), int(ds.Rows))
     frames = int(ds.get("NumberOfFrames") or 1)
     if frames > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,6 +21,8 @@ COLUMNS = ("path", "label", "patient", "view", "age", "sex", "ambiguous", "cue")
 FILE_FORMATS = ("png", "dicom")
 _SUFFIX = {"png": ".png", "dicom": ".dcm"}
 _MASKS, _LUNGS, _INDEX = "_masks", "_lungs", "index.csv"
+# Also the hidden name under which a kill may have left one that was being written.
+_FILM_NAME = re.compile(rf"\.?({'|'.join(LABELS)})-p\d{{4,}}-f\d+\.(png|dcm)(\..*\.part)?")
 
 
 def write_phantoms(
@@ -41,7 +44,8 @@ def write_phantoms(
 
     OUT/<label>/<label>-p0001-f1.png (.dcm for "dicom"), OUT/_masks and OUT/_lungs (PNG, 255 inside, same stem) unless `masks` is off, and
     OUT/index.csv (COLUMNS; written last, so a folder with an index is whole). A patient has one label and `films_per_patient` films.
-    A folder that is not empty is refused with UsageError; with `overwrite`, one that holds only an earlier phantom set is replaced.
+    A folder that is not empty is refused with UsageError, unless it holds nothing but a phantom set whose drawing was stopped, which is drawn
+    anew; with `overwrite`, a whole set is replaced too.
     """
     if file_format not in FILE_FORMATS:
         raise UsageError(f"there is no file format {file_format!r} for phantoms; choose one of {', '.join(FILE_FORMATS)}")
@@ -95,13 +99,9 @@ def _make_room(out: Path, overwrite: bool) -> None:
         raise UsageError(f"{out} is a file; name a folder for the phantom films that is new or empty")
     if not out.exists() or not any(out.iterdir()):
         return
-    if not (overwrite and _only_phantoms(out)):
-        hint = (
-            "overwriting needs a folder that holds nothing but an earlier phantom set"
-            if overwrite
-            else "name a new one, or ask to overwrite"
-        )
-        raise UsageError(f"{out} is not empty; {hint}")
+    whole = (out / _INDEX).is_file()
+    if not _only_phantoms(out) or (whole and not overwrite):
+        raise UsageError(f"{out} is not empty; expected a new or empty folder: give another name")
     for path in _files(out):
         path.unlink()
 
@@ -111,11 +111,9 @@ def _files(out: Path) -> list[Path]:
 
 
 def _only_phantoms(out: Path) -> bool:
-    if not (out / _INDEX).is_file():
-        return False
     for path in _files(out):
         parts = path.relative_to(out).parts
-        film = len(parts) == 2 and parts[0] in (*LABELS, _MASKS, _LUNGS) and parts[1].startswith(tuple(f"{label}-p" for label in LABELS))
+        film = len(parts) == 2 and parts[0] in (*LABELS, _MASKS, _LUNGS) and _FILM_NAME.fullmatch(parts[1])
         if not film and parts != (_INDEX,):
             return False
     return True

@@ -94,6 +94,17 @@ def read_capped(path: Path, name: str) -> bytes:
     return data
 
 
+def first_bytes(path: Path, count: int) -> bytes:
+    """Up to `count` bytes from the start of a regular file; none when it cannot be read, or is a pipe or device, which would block."""
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            return file.read(count)
+    except (OSError, ValueError):
+        return b""
+
+
 def too_large(name: str) -> FilmTooLarge:
     """The error for a file or archive member over the size limit."""
     limit = number("max_file_mb")

@@ -18,6 +18,7 @@ FULL_EVIDENCE = 10.0
 """Logits at one place of the map that get the last colour."""
 
 _ALPHA = 0.6
+_STRIP_PIXELS = 1 << 20
 
 # Sixteen even steps of inferno, perceptually uniform and readable by the colour-blind (van der Walt and Smith, matplotlib 1.5, CC0).
 _INFERNO = np.array(
@@ -43,21 +44,34 @@ def overlay(
         raise ValueError(f"a film is uint8 [H, W] or [H, W, 3]; this one is {pixels.dtype} {pixels.shape}")
     if not 0 <= alpha <= 1 or not full > 0:
         raise ValueError(f"alpha is in 0..1 and full above 0; these are {alpha} and {full}")
-    film = pixels.astype(np.float32)
-    if film.ndim == 2:
-        film = np.repeat(film[:, :, None], 3, axis=2)
-    share = evidence(heatmap, pixels.shape[0], pixels.shape[1], full=full)
-    opacity = (alpha * share)[:, :, None]
-    return np.asarray(film * (1 - opacity) + colours(share) * opacity + 0.5, dtype=np.uint8)
+    height, width = pixels.shape[:2]
+    result = np.empty((height, width, 3), np.uint8)
+    # In strips: the arithmetic takes 60 bytes a pixel, and a film may have a hundred million.
+    rows = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        film = pixels[top:bottom].astype(np.float32)
+        share = evidence(heatmap, height, width, rows=(top, bottom), full=full)
+        opacity = (alpha * share)[:, :, None]
+        result[top:bottom] = (film if film.ndim == 3 else film[:, :, None]) * (1 - opacity) + colours(share) * opacity + 0.5
+    return result
 
 
-def evidence(heatmap: NDArray[np.float32], height: int, width: int, *, full: float = FULL_EVIDENCE) -> NDArray[np.float32]:
-    """The map's positive part as a share of `full`, 0..1, float32 [height, width], bilinear between the middles of its cells."""
+def evidence(
+    heatmap: NDArray[np.float32], height: int, width: int, *, rows: tuple[int, int] | None = None, full: float = FULL_EVIDENCE
+) -> NDArray[np.float32]:
+    """The map's positive part as a share of `full`, 0..1, bilinear between the middles of its cells.
+
+    float32 [height, width], or of that only the `rows` from the first to before the second.
+    """
     from PIL import Image
 
+    top, bottom = rows or (0, height)
     share = np.clip(np.asarray(heatmap, np.float32) / np.float32(full), 0, 1)
     image = Image.fromarray(np.ascontiguousarray(share))
-    return np.clip(np.asarray(image.resize((width, height), Image.Resampling.BILINEAR), dtype=np.float32), 0, 1)
+    box = (0, top * image.height / height, image.width, bottom * image.height / height)
+    strip = image.resize((width, bottom - top), Image.Resampling.BILINEAR, box=box)
+    return np.clip(np.asarray(strip, dtype=np.float32), 0, 1)
 
 
 def colours(share: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ from deephealth.datasets.sources.fields import Found, age_of, frontal_view, pati
 from deephealth.datasets.sources.folders import class_files, class_folders
 from deephealth.datasets.sources.walk import films_below
 from deephealth.errors import DatasetError
+from deephealth.images.read import first_bytes
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -37,11 +38,7 @@ _CHEST = ("CHEST", "THORAX", "LUNG")
 
 def is_dicom_file(path: Path) -> bool:
     """True when the file begins as DICOM PS3.10 section 7.1 says: 128 bytes of anything, then DICM."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
+    return first_bytes(path, 132)[128:] == b"DICM"
 
 
 def is_dicom_tree(root: Path) -> bool:
@@ -90,6 +87,8 @@ def _read_tags(path: Path) -> Dataset | None:
     import pydicom
     from pydicom.errors import InvalidDicomError
 
+    if not path.is_file():  # a pipe would block
+        return None
     # Odd values in tags that are not used here are no concern of an index; reading the film reports them.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

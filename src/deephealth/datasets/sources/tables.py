@@ -51,6 +51,8 @@ def read_rows(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
 
 def header_of(path: Path) -> tuple[str, ...]:
     """The folded column names of a CSV; empty when it is not one."""
+    if not path.is_file():
+        return ()
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             line = file.readline(65536)

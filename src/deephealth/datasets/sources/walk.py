@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-_SIDE_SUFFIXES = frozenset({".csv", ".tsv", ".json", ".txt", ".md", ".html", ".toml", ".onnx", ".zip", ".xml", ".pdf", ".xlsx"})
+_SIDE_SUFFIXES = frozenset({".csv", ".tsv", ".json", ".jsonl", ".txt", ".md", ".html", ".toml", ".onnx", ".zip", ".xml", ".pdf", ".xlsx"})
 _SIDE_NAMES = frozenset({"thumbs.db", "desktop.ini", "dicomdir", "license", "readme"})
 
 
