@@ -20,8 +20,9 @@ from PIL import Image
 
 from deephealth import evaluate, load_model, train
 from deephealth.datasets.split import Split
-from deephealth.errors import DatasetError, LeakageError, UsageError
+from deephealth.errors import DatasetError, LeakageError, ModelFileError, UsageError
 from deephealth.evaluation.report import report_schema
+from deephealth.evaluation.terminal import evaluation_text
 from deephealth.model.verify import verify
 from deephealth.pipeline import Run, audit
 from deephealth.training.recipe import FeatureSettings, FineTuneSettings, HeadSettings, Recipe, SplitSettings
@@ -252,3 +253,32 @@ def test_a_split_that_trains_on_no_film_of_a_class_is_refused(run: Run, phantoms
     (tmp_path / "split.csv").write_text(re.sub(r"(viral/.*),train,", r"\1,test,", text), encoding="utf-8")
     with pytest.raises(DatasetError, match="train split has no film of 'viral'"):
         train(phantoms, tmp_path / "run", split=tmp_path / "split.csv", threads=2)
+
+
+def test_films_of_one_class_and_of_strange_labels_are_scored_as_far_as_they_can_be(run: Run, phantoms: Path, tmp_path: Path) -> None:
+    rows = [{"path": str(phantoms / film.name), "label": film.label} for film in run.audit.split.films(run.audit.index, "test")]
+    write_index(tmp_path, [row for row in rows if row["label"] == "normal"])
+    one = evaluate(run.folder.model, tmp_path)
+    assert one.limits[0].code == "one_class"
+    write_index(tmp_path, [{**row, "label": row["label"].replace("viral", "covid")} for row in rows])
+    some = evaluate(run.folder.model, tmp_path)
+    assert "have a label that the model does not know" in evaluation_text(some)
+    assert some.limits[0].code == "unknown_labels"
+    write_index(tmp_path, [{**row, "label": "covid"} for row in rows])
+    with pytest.raises(DatasetError, match=r"labelled covid-19, expected some of normal, bacterial, viral"):
+        evaluate(run.folder.model, tmp_path)
+
+
+def test_a_run_does_not_become_a_class_of_its_own_data(phantoms: Path, tmp_path: Path) -> None:
+    for label in ("normal", "viral"):
+        shutil.copytree(phantoms / label, tmp_path / "films" / label)
+    with pytest.raises(DatasetError, match="inside the data set"):
+        train(tmp_path / "films", tmp_path / "films" / "run")
+    assert sorted(path.name for path in (tmp_path / "films").iterdir()) == ["normal", "viral"]
+
+
+def test_a_backbone_that_cannot_be_had_leaves_no_run_behind(phantoms: Path, tmp_path: Path) -> None:
+    """Else the same command with the weights it lacked would be told that the folder holds another run."""
+    with pytest.raises(ModelFileError, match="--weights"):
+        train(phantoms, tmp_path / "run", recipe=Recipe(features=FeatureSettings(backbone="mobilenet_v2_0.35_224")))
+    assert not (tmp_path / "run").exists()

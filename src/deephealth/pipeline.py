@@ -144,7 +144,7 @@ def evaluate(
     """
     model = model if isinstance(model, Model) else load_model(model)
     job = _Job(Recipe(), seed, thread_settings.resolve(threads), listener)
-    index, facts = _scan(open_dataset(data, layout=layout), job)
+    index, facts = _scan(open_dataset(data, layout=layout, fewest_classes=1), job)
     films, notes = unseen_films(model, index, facts, include_seen, Words(language))
     context = dataclasses.replace(_context(model, index, job), split_name="all" if include_seen else "unseen", notes=notes)
     job.listener(StageStarted("evaluate", f"{len(films)} films"))

@@ -49,7 +49,6 @@ def evaluation() -> Evaluation:
         split_by="patient",
         temperature=1.25,
         problems=(Problem("broken.png", "the file is empty; give a film"),),
-        command="deephealth evaluate m.onnx films",
         versions={"deephealth": "0.1.0"},
     )
     return score_predictions(

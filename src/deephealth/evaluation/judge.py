@@ -50,8 +50,11 @@ def judge(
 ) -> Judged:
     """Ask `model` for every film and score its answers.
 
-    Films that cannot be read join `context.problems`; DatasetError when none is left.
+    Films that cannot be read join `context.problems`; DatasetError when none is left, or none has a label that the model knows.
     """
+    if films and not any(film.label in model.labels for film in films):
+        found = ", ".join(sorted({film.label for film in films}))
+        raise DatasetError(f"The films are labelled {found[:200]}, expected some of {', '.join(model.labels)}; rename them.")
     files = [FilmFile(name=film.name, path=film.path) for film in films]
     answers = list(Predictor(model, threads=threads).predict_many(files, progress))
     pairs = [(film, answer) for film, answer in zip(films, answers, strict=True) if not answer.error]

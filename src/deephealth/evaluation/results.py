@@ -24,7 +24,7 @@ class EvaluationContext:
     audit: JSON of the shortcut audit (`AuditReport.to_json`); None when it was not made.
     notes: sentences for the top of the report, such as that leakage was allowed by the user.
     problems: films that could not be read or were left out, with reasons; they are in no score.
-    versions: program -> version; facts: further things a reader should know (name -> value), shown with the data.
+    versions: program -> version.
     """
 
     model_name: str = ""
@@ -40,10 +40,7 @@ class EvaluationContext:
     audit: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
-    command: str = ""
-    date: str = ""
     versions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)

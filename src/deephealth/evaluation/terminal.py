@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from deephealth.evaluation.intervals import Interval
 from deephealth.evaluation.results import Evaluation
+from deephealth.evaluation.wording import Words
 from deephealth.model.record import Estimate
 
 
 def evaluation_text(evaluation: Evaluation) -> str:
-    """Notes, headline scores, one line a class, and the frozen operating points, as text."""
+    """Notes, headline scores, one line a class, the frozen operating points, and what the films cannot show, as text."""
     scores, context = evaluation.scores, evaluation.context
     lines = [*context.notes, f"{context.split_name}: {scores.n_films} films of {scores.n_patients} patients; 95 % intervals over patients"]
     lines += [
@@ -34,6 +35,7 @@ def evaluation_text(evaluation: Evaluation) -> str:
         lines.append(
             f"  {len(evaluation.refused)} films refused by the novelty gate; they are in the scores above, and apart in the report"
         )
+    lines += ["  " + Words("en").limit(limit.code, limit.values) for limit in evaluation.limits]
     return "\n".join(lines)
 
 

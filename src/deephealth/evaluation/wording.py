@@ -277,12 +277,10 @@ TEXT: dict[str, tuple[str, str]] = {
     "three": ("three classes, official test (624 films)", "tres clases, prueba oficial (624 radiografías)"),
     "three_own": ("three classes, own validation split", "tres clases, partición de validación propia"),
     "reproduce": ("Reproduction", "Reproducción"),
-    "command": ("Command", "Orden"),
     "hash_model": ("Model file, SHA-256", "Archivo del modelo, SHA-256"),
     "hash_data": ("Data, SHA-256", "Datos, SHA-256"),
     "hash_split": ("Split, SHA-256", "Partición, SHA-256"),
     "seed": ("Seed", "Semilla"),
-    "date": ("Date", "Fecha"),
     "versions": ("Versions", "Versiones"),
     "method": ("How the numbers were made", "Cómo se calcularon los números"),
     "method_text": (
