@@ -121,19 +121,6 @@ def test_probability_scores_are_scikit_learns(case: Case) -> None:
         assert metrics.macro_auc(p, y) == pytest.approx(wanted)
 
 
-@settings(deadline=None)
-@given(scored(), st.sampled_from([0.0, 0.5, 0.9, 0.95, 1.0]))
-def test_sensitivity_at_specificity_is_the_best_that_any_threshold_gives(case: Case, target: float) -> None:
-    score, truth = case
-    found = metrics.sensitivity_at_specificity(score, truth, target)
-    if not both_sides(truth):
-        assert math.isnan(found)
-        return
-    thresholds = [*np.unique(score), 2.0]
-    reached = [(score[truth] >= at).mean() for at in thresholds if (score[~truth] < at).mean() >= target]
-    assert found == pytest.approx(max(reached))
-
-
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=60), st.integers(1, 15))
 def test_equal_mass_bins_rise_share_ties_and_are_even(values: list[int], bins: int) -> None:

@@ -177,12 +177,6 @@ def average_precision(scores: ArrayLike, positive: ArrayLike) -> float:
     return float((np.diff(recall, prepend=0.0) * precision).sum()) if recall.size else float("nan")
 
 
-def sensitivity_at_specificity(scores: ArrayLike, positive: ArrayLike, target: float) -> float:
-    """Highest sensitivity of any threshold whose specificity is at least `target`; NaN when undefined."""
-    alarms, hits, _ = roc_points(scores, positive)
-    return float(np.max(hits[1 - alarms >= target - 1e-12])) if hits.size else float("nan")
-
-
 def _cumulative(scores: ArrayLike, positive: ArrayLike) -> tuple[Floats, Floats, Floats]:
     """Thresholds from +inf down through each distinct score, with the films at or above them: positives, negatives."""
     value, truth = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)

@@ -7,13 +7,10 @@ head learns nothing from burned-in letters). Fine-tuning has its own augmentatio
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,16 +50,6 @@ class Augmentation:
             object.__setattr__(self, name, float(value))
         if not isinstance(self.flip, bool):
             raise UsageError(f"The augmentation's flip is {self.flip!r}, expected true or false; change it.")
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Augmentation:
-        """The augmentation with these fields, the others at their defaults. Raises UsageError for an unknown field or a bad value."""
-        fields = [field.name for field in dataclasses.fields(cls)]
-        for name in values:
-            if name not in fields:
-                near = difflib.get_close_matches(name, fields, n=1) or fields
-                raise UsageError(f"The augmentation has no {name!r}, expected one of {', '.join(fields)}; did you mean {near[0]!r}?")
-        return cls(**values)
 
     def to_dict(self) -> dict[str, float | bool]:
         """The fields by name."""
