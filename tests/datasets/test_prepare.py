@@ -324,3 +324,23 @@ def test_the_old_recipe_on_kermany(tmp_path: Path, shared: Path) -> None:
     made = open_dataset(tmp_path / "out")
     whole, kept = Counter(film.patient for film in index.films), Counter(film.patient for film in made.films)
     assert sum(whole[patient] != count for patient, count in kept.items()) <= 3
+
+
+def test_the_folder_one_stands_in_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = draw(tmp_path / "films", {"normal": 2, "viral": 2})
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(DatasetError, match="the folder you are in"):
+        prepare(index, ".")
+
+
+def test_two_at_once_do_not_spoil_each_other(tmp_path: Path) -> None:
+    index = draw(tmp_path / "films", {"normal": 3, "viral": 3})
+
+    def again(progress: Progress) -> None:
+        if progress.done == 2:
+            with pytest.raises(UsageError, match="another process"):
+                prepare(index, tmp_path / "out")
+
+    prepare(index, tmp_path / "out", progress=again)
+    assert open_dataset(tmp_path / "out").by_label() == {"normal": 3, "viral": 3}

@@ -113,3 +113,11 @@ def test_kermany_table(shared: Path) -> None:
         "viral      1345   1090      1345",
         "all        5232   3669      5232",
     ]
+
+
+def test_histogram_of_many_classes_with_long_names_stays_readable(tmp_path: Path) -> None:
+    films = [Film(f"{n}", ROOT / f"{n}", f"{n:02d} $a class$ with a {'very ' * 20}long name", "p") for n in range(30)]
+    write_histogram(summarise(build_index(ROOT, "csv", films, [])), tmp_path / "classes.png")
+    with Image.open(tmp_path / "classes.png") as picture:
+        assert picture.width <= 1000
+        assert 1000 < picture.height < 4000

@@ -258,3 +258,13 @@ def test_a_set_whose_drawing_was_stopped_is_drawn_anew(tmp_path: Path) -> None:
     write_phantoms(out, per_class=1, size=48)
     assert sorted(path.name for path in out.glob("*/*.png")) == sorted(3 * [f"{label}-p000{n}-f1.png" for n, label in enumerate(LABELS, 1)])
     assert not list(out.rglob("*.part"))
+
+
+def test_a_set_that_another_process_is_drawing_stays(tmp_path: Path) -> None:
+    def again(progress: Progress) -> None:
+        if progress.done == 2:
+            with pytest.raises(UsageError, match="another process"):
+                write_phantoms(tmp_path / "set", per_class=1, size=48)
+
+    write_phantoms(tmp_path / "set", per_class=1, size=48, progress=again)
+    assert len(list((tmp_path / "set").glob("*/*.png"))) == 9

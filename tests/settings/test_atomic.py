@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import stat
 from pathlib import Path
@@ -66,3 +67,14 @@ def test_the_file_is_as_readable_as_any_new_file(tmp_path: Path) -> None:
 def test_a_name_that_is_not_utf_8_is_escaped_and_json_stays_json(tmp_path: Path) -> None:
     atomic.write_json(tmp_path / "a.json", {"film": "x\udcff.png"})
     assert json.loads((tmp_path / "a.json").read_bytes()) == {"film": "x\udcff.png"}
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space") as caught, atomic.replacing(tmp_path / "answers.csv"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "answers.csv")
+
+
+def test_the_longest_name_a_file_can_have_may_be_written(tmp_path: Path) -> None:
+    atomic.write_text(tmp_path / ("ñ" * 127), "whole")
+    assert (tmp_path / ("ñ" * 127)).read_text() == "whole"

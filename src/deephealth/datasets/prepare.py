@@ -102,14 +102,15 @@ def prepare(
     tasks = arrange(index, splits, balance, per_class, seed)
     part = out.with_name(out.name + ".part")
     _begin(part, {"index": index.sha256, "mode": mode, "balance": balance, "per_class": per_class, "seed": seed, "plan": _hash(tasks)})
-    outcomes = _work(part, tasks, mode, seed, threads, progress)
-    made = [outcome.task for outcome in outcomes if not outcome.reason]
-    problems = tuple(Problem(outcome.task.source.name, outcome.reason) for outcome in outcomes if outcome.reason)
-    if not made:
-        raise DatasetError(
-            f"None of the {len(tasks)} films could be prepared ({problems[0].reason}); expected readable films: look at the originals."
-        )
-    _finish(part, out, made)
+    with atomic.alone_in(part):
+        outcomes = _work(part, tasks, mode, seed, threads, progress)
+        made = [outcome.task for outcome in outcomes if not outcome.reason]
+        problems = tuple(Problem(outcome.task.source.name, outcome.reason) for outcome in outcomes if outcome.reason)
+        if not made:
+            raise DatasetError(
+                f"None of the {len(tasks)} films could be prepared ({problems[0].reason}); expected readable films: look at the originals."
+            )
+        _finish(part, out, made)
     return _report(index, out, made, problems, sum(outcome.reused for outcome in outcomes))
 
 
@@ -150,6 +151,8 @@ def _check(index: DatasetIndex, out: Path, mode: str, balance: str, per_class: i
         raise UsageError(f"mode is {mode!r} and balance {balance!r}; expected one of {', '.join(MODES)} and one of {', '.join(BALANCES)}.")
     if per_class is not None and (per_class < 1 or balance not in ("cut", "augment")):
         raise UsageError(f"per_class is {per_class} with balance {balance!r}; it must be 1 or more, with balance cut or augment.")
+    if out.exists() and out.samefile(Path.cwd()):  # the finished folder takes its place, and who stands in it would stand nowhere
+        raise DatasetError(f"{out} is the folder you are in, expected another; go one folder up and name it.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DatasetError(f"{out} is in use; expected a new or empty folder: choose another name.")
     refuse_inside(index, out)

@@ -16,6 +16,8 @@ from deephealth.datasets.facts import FilmFacts
 from deephealth.datasets.index import DatasetIndex, Film, Problem
 from deephealth.settings import atomic
 
+_TALLEST = 200.0  # inches, of a histogram
+_LONGEST_LABEL = 40
 _SPLIT_ORDER = ("train", "validation", "test", "")
 
 
@@ -119,22 +121,28 @@ def group_problems(problems: Iterable[Problem]) -> tuple[ProblemGroup, ...]:
 
 
 def write_histogram(summary: DatasetSummary, path: Path) -> None:
-    """Draw films and patients of each class as bars with their numbers, as a PNG of 150 dots per inch."""
+    """Draw films and patients of each class as bars with their numbers, as a PNG of 150 dots per inch.
+
+    The bars lie, so that long names and many classes find room below each other.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     classes = summary.classes
-    figure = Figure(figsize=(max(4.5, 1.5 * len(classes) + 1.5), 3.8), layout="constrained")
+    figure = Figure(figsize=(6.5, min(0.55 * len(classes) + 1.6, _TALLEST)), layout="constrained")
     axes = figure.add_subplot()
     for offset, kind, colour in ((-0.2, "films", "#2f5d8a"), (0.2, "patients", "#a9c4de")):
         counts = [getattr(row, kind) for row in classes]
-        bars = axes.bar([place + offset for place in range(len(classes))], counts, width=0.38, label=kind, color=colour)
+        bars = axes.barh([place + offset for place in range(len(classes))], counts, height=0.38, label=kind, color=colour)
         axes.bar_label(bars, labels=[f"{count:,}" for count in counts], fontsize=8, padding=2)
-    axes.set_xticks(range(len(classes)), [row.label for row in classes])
-    axes.set_ylabel("number")
-    axes.set_title(f"{_name(summary)}: {summary.all.films:,} films of {summary.all.patients:,} patients", fontsize=10)
+    axes.set_yticks(range(len(classes)), [_short(row.label) for row in classes], parse_math=False)
+    axes.invert_yaxis()
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    title = f"{_short(_name(summary))}: {summary.all.films:,} films of {summary.all.patients:,} patients"
+    axes.set_title(title, fontsize=10, parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.margins(y=0.12)
+    axes.margins(x=0.12)
     figure.legend(frameon=False, fontsize=8, ncols=2, loc="outside lower center")
     with atomic.replacing(Path(path)) as temporary:
         FigureCanvasAgg(figure).print_figure(temporary, format="png", dpi=150, metadata={"Software": None})
@@ -202,6 +210,10 @@ def _shares(counts: dict[str, int]) -> str:
     if set(counts) <= {""}:
         return ""
     return ", ".join(f"{name or 'not said'} {count}" for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_LABEL else name[: _LONGEST_LABEL - 3] + "..."
 
 
 def _name(summary: DatasetSummary) -> str:

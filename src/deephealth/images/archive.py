@@ -75,7 +75,7 @@ def refuse_among(out: Path, given: Sequence[str | Path], films: Sequence[FilmFil
     """
     place = out.resolve()
     holds_films = place in {film.path.parent.resolve() for film in films}
-    folders = [Path(path).resolve() for path in given if os.path.isdir(path)]
+    folders = [Path(path).resolve() for path in given if Path(path).is_dir()]
     if holds_films or any(place.is_relative_to(folder) and all(map(_is_candidate, place.relative_to(folder).parts)) for folder in folders):
         raise UsageError(f"{out} lies among the films, where a picture could replace one or be taken for one; choose a folder outside.")
 

@@ -16,7 +16,7 @@ _LONGEST_SIDE = 65_535  # what JPEG and DICOM have room for in a header
 
 
 def check_size(width: int, height: int) -> None:
-    """Refuse a film whose header announces no pixels (FilmError), a side no film has, or more than the setting max_pixels (FilmTooLarge)."""
+    """Refuse a film whose header announces no pixels (FilmError), a side or an area over the limits (FilmTooLarge)."""
     if width <= 0 or height <= 0:
         raise FilmError(f"says it has {width} x {height} pixels, expected at least one; export the film again.")
     if max(width, height) > _LONGEST_SIDE:

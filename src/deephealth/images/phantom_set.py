@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from deephealth.errors import UsageError
 from deephealth.images.phantom_draw import LABELS, Phantom, draw_phantom
 from deephealth.images.phantom_frame import resize
-from deephealth.settings.atomic import write_bytes, write_text
+from deephealth.settings.atomic import alone_in, write_bytes, write_text
 from deephealth.settings.progress import Listener, Progress, silent
 
 COLUMNS = ("path", "label", "patient", "view", "age", "sex", "ambiguous", "cue")
@@ -44,28 +44,34 @@ def write_phantoms(
 
     OUT/<label>/<label>-p0001-f1.png (.dcm for "dicom"), OUT/_masks and OUT/_lungs (PNG, 255 inside, same stem) unless `masks` is off, and
     OUT/index.csv (COLUMNS; written last, so a folder with an index is whole). A patient has one label and `films_per_patient` films.
-    A folder that is not empty is refused with UsageError, unless it holds nothing but a phantom set whose drawing was stopped, which is drawn
-    anew; with `overwrite`, a whole set is replaced too.
+    A folder that is not empty is refused with UsageError, unless it holds nothing but a phantom set whose drawing was stopped: it is drawn
+    anew. With `overwrite`, a whole set is replaced too.
     """
     if file_format not in FILE_FORMATS:
         raise UsageError(f"there is no file format {file_format!r} for phantoms; choose one of {', '.join(FILE_FORMATS)}")
     if per_class < 1 or films_per_patient < 1:
         raise UsageError("a phantom set needs at least one film of each label and one film of each patient")
-    _make_room(out, overwrite)
-    rows = []
-    total = per_class * len(LABELS)
-    for label, patient, film in _plan(per_class, films_per_patient):
-        phantom = draw_phantom(label, seed=seed, patient=patient, film=film, size=size, lesion=lesion, cue=cue, cue_strength=cue_strength)
-        stem = f"{label}-p{patient:04d}-f{film}"
-        path = f"{label}/{stem}{_SUFFIX[file_format]}"
-        write_bytes(out / path, _encode(phantom, file_format, seed, patient, film))
-        if masks:
-            write_bytes(out / _MASKS / f"{stem}.png", _png(phantom.lesion_mask.astype(np.uint8) * 255))
-            write_bytes(out / _LUNGS / f"{stem}.png", _png(phantom.lung_mask.astype(np.uint8) * 255))
-        facts = (phantom.view, phantom.age, phantom.sex, int(phantom.ambiguous), cue or "")
-        rows.append((path, label, f"p{patient:04d}", *facts))
-        progress(Progress("drawing phantom films", len(rows), total))
-    write_text(out / _INDEX, _table(rows))
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; name a folder for the phantom films that is new or empty")
+    out.mkdir(parents=True, exist_ok=True)
+    with alone_in(out):
+        _make_room(out, overwrite)
+        rows = []
+        total = per_class * len(LABELS)
+        for label, patient, film in _plan(per_class, films_per_patient):
+            phantom = draw_phantom(
+                label, seed=seed, patient=patient, film=film, size=size, lesion=lesion, cue=cue, cue_strength=cue_strength
+            )
+            stem = f"{label}-p{patient:04d}-f{film}"
+            path = f"{label}/{stem}{_SUFFIX[file_format]}"
+            write_bytes(out / path, _encode(phantom, file_format, seed, patient, film))
+            if masks:
+                write_bytes(out / _MASKS / f"{stem}.png", _png(phantom.lesion_mask.astype(np.uint8) * 255))
+                write_bytes(out / _LUNGS / f"{stem}.png", _png(phantom.lung_mask.astype(np.uint8) * 255))
+            facts = (phantom.view, phantom.age, phantom.sex, int(phantom.ambiguous), cue or "")
+            rows.append((path, label, f"p{patient:04d}", *facts))
+            progress(Progress("drawing phantom films", len(rows), total))
+        write_text(out / _INDEX, _table(rows))
     return out
 
 
@@ -95,9 +101,7 @@ def _plan(per_class: int, films_per_patient: int) -> Iterator[tuple[str, int, in
 
 
 def _make_room(out: Path, overwrite: bool) -> None:
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file; name a folder for the phantom films that is new or empty")
-    if not out.exists() or not any(out.iterdir()):
+    if not any(out.iterdir()):
         return
     whole = (out / _INDEX).is_file()
     if not _only_phantoms(out) or (whole and not overwrite):
