@@ -73,6 +73,9 @@ def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space") as caught, atomic.replacing(tmp_path / "answers.csv"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert caught.value.filename == str(tmp_path / "answers.csv")
+    with pytest.raises(OSError, match="answers") as caught, atomic.replacing(tmp_path / "answers.csv") as temporary:
+        temporary.mkdir()  # exists already
+    assert caught.value.filename == str(tmp_path / "answers.csv")
 
 
 def test_the_longest_name_a_file_can_have_may_be_written(tmp_path: Path) -> None:

@@ -22,15 +22,15 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(8)}.part"
-    # Opened with the rights of any new file, which the system cuts by the umask; reading the umask would change it for other threads.
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
+        # Opened with the rights of any new file, which the system cuts by the umask; reading the umask would change it for other threads.
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         yield temporary
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)
     except OSError as error:
-        if error.filename in (None, str(temporary)):
+        if error.filename in (None, temporary, str(temporary)):
             error.filename = str(path)  # a full disk is told without a name, or with one that the user never gave
         raise
     finally:
