@@ -144,6 +144,14 @@ def test_one_bad_film_is_named_and_stops_nothing(phantoms: Path, tmp_path: Path)
     assert len(found.index.films) == 120
 
 
+def test_a_class_that_cannot_be_read_is_named(phantoms: Path, tmp_path: Path) -> None:
+    films = shutil.copytree(phantoms, tmp_path / "films", ignore=shutil.ignore_patterns("index.csv", "_*", "viral"))
+    (films / "viral").mkdir()
+    (films / "viral" / "letter.png").write_text("not a film")
+    with pytest.raises(DatasetError, match="No film of the class viral can be read"):
+        audit(films)
+
+
 @pytest.mark.parametrize("kind", ["softmax", "dense"])
 def test_every_head_ends_in_a_model_that_verifies(kind: str, phantoms: Path, tmp_path: Path) -> None:
     recipe = Recipe(head=HeadSettings(kind=kind, steps=300, epochs=10), features=FeatureSettings(views=2))

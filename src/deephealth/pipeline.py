@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from deephealth import __version__
 from deephealth.datasets.duplicates import match_seen
 from deephealth.datasets.facts import FilmFacts, scan_films
-from deephealth.datasets.index import DatasetIndex, Film, refuse_inside
+from deephealth.datasets.index import DatasetIndex, refuse_inside
 from deephealth.datasets.leakage import LeakageReport, check_leakage
 from deephealth.datasets.sources import open_dataset
 from deephealth.datasets.split import Split, make_split
@@ -43,7 +43,8 @@ from deephealth.model.novelty import choose_threshold, fit_novelty
 from deephealth.model.verify import make_goldens
 from deephealth.settings import threads as thread_settings
 from deephealth.training.events import EventListener, JsonLines, Note, RunFinished, RunStarted, StageStarted, ignore, tee
-from deephealth.training.heads import Examples, fit_head
+from deephealth.training.examples import class_numbers, examples_of, films_of
+from deephealth.training.heads import fit_head
 from deephealth.training.recipe import Recipe, with_changes
 from deephealth.training.run_folder import RunFolder
 
@@ -236,6 +237,8 @@ def _freeze(index: DatasetIndex, facts: FilmFacts, folder: RunFolder, given: str
 
 
 def _draw(index: DatasetIndex, facts: FilmFacts, previous: Split | None, job: _Job) -> Split:
+    if empty := set(index.classes) - {film.label for film in index.films}:
+        raise DatasetError(f"No film of the class {min(empty)} can be read ({facts.problems[0].reason}); mend them or leave the class out.")
     shares = job.recipe.split
     by = "film" if shares.by == "film" else "patient"
     return make_split(index, seed=job.seed, validation=shares.validation, test=shares.test, facts=facts, previous=previous, by=by)  # type: ignore[arg-type]
@@ -262,7 +265,8 @@ def _audit(index: DatasetIndex, facts: FilmFacts, split: Split, seen: NDArray[np
     leakage = check_leakage(index, split, facts, seen=seen)
     films = {film.name: film for film in index.films}
     ordered = [films[name] for name in facts.names]
-    shortcuts = audit_shortcuts(facts, _labels(ordered, index.classes), [film.patient for film in ordered], index.classes, seed=job.seed)
+    numbers, patients = class_numbers(ordered, index.classes), [film.patient for film in ordered]
+    shortcuts = audit_shortcuts(facts, numbers, patients, index.classes, seed=job.seed)
     return Audit(index, split, leakage, shortcuts)
 
 
@@ -321,10 +325,10 @@ def _extract(found: Audit, backbone: Backbone, job: _Job) -> _Tables:
 def _fit(found: Audit, tables: _Tables, job: _Job) -> Head:
     job.listener(StageStarted("head", job.recipe.head.kind))
     return fit_head(
-        _examples(found, tables["train"], job.recipe.features.views),
+        examples_of(found.index, tables["train"], job.recipe.features.views),
         classes=len(found.index.classes),
         settings=job.recipe.head,
-        validation=_examples(found, tables["validation"], 1),
+        validation=examples_of(found.index, tables["validation"], 1),
         seed=job.seed,
         listener=job.listener,
     )
@@ -333,13 +337,13 @@ def _fit(found: Audit, tables: _Tables, job: _Job) -> Head:
 def _calibrate(found: Audit, facts: FilmFacts, backbone: Backbone, head: Head, tables: _Tables, allow_leakage: bool, job: _Job) -> Model:
     """Choose temperature, operating points, gate and the heatmaps' scale on the validation films, and draw everything into one file."""
     job.listener(StageStarted("calibrate", "temperature, operating points and novelty gate on the validation films"))
-    held_out = _examples(found, tables["validation"], 1)
-    films = _films(found, tables["validation"])
+    held_out = examples_of(found.index, tables["validation"], 1)
+    films = films_of(found.index, tables["validation"])
     patients = [film.patient for film in films]
     logits = head.logits(held_out.features)
     temperature = fit_temperature(logits, held_out.labels)
     probabilities = softmax(logits, temperature)
-    novelty = fit_novelty(_examples(found, tables["train"], 1).features)
+    novelty = fit_novelty(examples_of(found.index, tables["train"], 1).features)
     points = choose_operating_points(probabilities, held_out.labels, found.index.classes, patients, seed=job.seed)
     record = make_record(
         found,
@@ -392,26 +396,6 @@ def _context(model: Model, index: DatasetIndex, job: _Job) -> EvaluationContext:
 def _write(judged: Judged, model: Model, html: Path | None, json: Path | None, language: Language, with_films: bool) -> None:
     films = pictures(judged, model.record.heatmap_scale) if with_films and html else []
     write_report(judged.evaluation, html=html, json=json, language=language, films=films, include_films=with_films)
-
-
-def _films(found: Audit, table: FeatureTable) -> list[Film]:
-    """The films of a table, in its order."""
-    films = {film.name: film for film in found.index.films}
-    return [films[name] for name in table.names]
-
-
-def _examples(found: Audit, table: FeatureTable, views: int) -> Examples:
-    """A table's features with class numbers and weights; each of the first `views` views of a film is a row."""
-    films = _films(found, table)
-    features = np.ascontiguousarray(table.features[:, :views]).reshape(len(films) * views, -1)
-    labels = np.repeat(_labels(films, found.index.classes), views)
-    weights = np.repeat([film.weight for film in films], views)
-    return Examples(features, labels, weights)
-
-
-def _labels(films: Sequence[Film], classes: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    number = {label: k for k, label in enumerate(classes)}
-    return np.array([number[film.label] for film in films], dtype=np.int64)
 
 
 def _path(path: str | Path | None) -> Path | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours in an order that stays apart for all common kinds of colour blindness; the dashes tell lines apart in grey print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES: tuple[Any, ...] = ("solid", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)), (0, (1, 1)), (0, (8, 3)), "solid")
+_EASY_LEGEND = 8  # classes that a legend shows at full size
 INK, QUIET, RULE = "#1f2933", "#52606d", "#d5dbe1"
 
 
@@ -86,7 +87,12 @@ def _square(axes: Axes, words: Mapping[str, str]) -> None:
     axes.grid(color="#eef1f4", linewidth=0.8)
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        axes.legend(handles, labels, loc="lower left" if "pr" in words["name"] else "lower right", frameon=False, handlelength=3)
+        corner = "lower left" if "pr" in words["name"] else "lower right"
+        many = len(labels) > _EASY_LEGEND
+        size: dict[str, Any] = {"fontsize": 6, "ncols": -(-len(labels) // 15), "handlelength": 1.5} if many else {"handlelength": 3}
+        # A long legend may cover the plot, but must not squeeze it to nothing.
+        legend = axes.legend(handles, labels, loc=corner, frameon=False, **size)  # type: ignore[call-overload]
+        legend.set_in_layout(not many)
 
 
 @contextmanager

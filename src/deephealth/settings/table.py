@@ -30,7 +30,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("cache_dir", "", "folder for features and film facts; empty: $XDG_CACHE_HOME/deephealth or ~/.cache/deephealth"),
     Setting("cache_limit_mb", 2000, "size of the cache above which the tables used longest ago are removed, in MB"),
     Setting("threads", 0, "threads to use; 0: as many as this process may run on"),
-    Setting("max_pixels", 100_000_000, "largest film, in pixels, checked before decoding"),
+    Setting("max_pixels", 64_000_000, "largest film, in pixels, checked before decoding"),
     Setting("max_file_mb", 256, "largest film file or archive member, in MB, checked before reading"),
     Setting("max_archive_mb", 16_384, "largest sum of unpacked members read from one zip archive, in MB"),
     Setting("max_archive_members", 200_000, "largest number of members in one zip archive"),
