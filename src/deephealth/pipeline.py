@@ -11,6 +11,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from deephealth.datasets.facts import FilmFacts, scan_films
 from deephealth.datasets.index import DatasetIndex, refuse_inside
 from deephealth.datasets.leakage import LeakageReport, check_leakage
 from deephealth.datasets.sources import open_dataset
-from deephealth.datasets.split import Split, make_split
+from deephealth.datasets.split import By, Split, make_split
 from deephealth.errors import DatasetError, LeakageError
 from deephealth.evaluation.audit import Audit, split_counts
 from deephealth.evaluation.calibration import choose_operating_points, fit_temperature, softmax
@@ -31,7 +32,7 @@ from deephealth.evaluation.recording import make_record, training_hashes, with_e
 from deephealth.evaluation.report import write_report
 from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
 from deephealth.evaluation.shortcuts import audit_shortcuts
-from deephealth.evaluation.terminal import evaluation_text, shown
+from deephealth.evaluation.terminal import evaluation_text, validation_text
 from deephealth.evaluation.wording import Language, Words
 from deephealth.features.backbones import Backbone, load_backbone
 from deephealth.features.extract import FeatureTable, extract_features
@@ -78,7 +79,8 @@ def train(
     job = _Job(recipe, seed, thread_settings.resolve(threads), listener)
     index = open_dataset(data, layout=layout)
     refuse_inside(index, Path(out))
-    backbone = None if recipe.fine_tune else _backbone(recipe)
+    chosen = recipe.features
+    backbone = None if recipe.fine_tune else load_backbone(chosen.backbone, weights=_path(chosen.weights or None))
     folder = RunFolder(Path(out), job.plan(index, split, allow_leakage=allow_leakage), overwrite=overwrite)
     with JsonLines(folder.events) as events:
         job = dataclasses.replace(job, listener=tee(events, listener))
@@ -165,14 +167,12 @@ class Run:
 
     def text(self) -> str:
         """The run for a terminal: verdict, scores with intervals, where things lie."""
-        chosen = self.model.record.metrics["validation"]["balanced_accuracy"]
         return "\n".join(
             [
                 self.audit.verdict,
                 "",
                 evaluation_text(self.evaluation),
-                f"validation, where the operating points were chosen: {chosen.n_films} films of {chosen.n_patients} patients",
-                f"  balanced accuracy  {shown(chosen)}",
+                validation_text(self.model.record),
                 "",
                 f"model:  {self.folder.model}",
                 f"report: {self.folder.html}",
@@ -240,12 +240,9 @@ def _draw(index: DatasetIndex, facts: FilmFacts, previous: Split | None, job: _J
     if empty := set(index.classes) - {film.label for film in index.films}:
         raise DatasetError(f"No film of the class {min(empty)} can be read ({facts.problems[0].reason}); mend them or leave the class out.")
     shares = job.recipe.split
-    by = "film" if shares.by == "film" else "patient"
-    return make_split(index, seed=job.seed, validation=shares.validation, test=shares.test, facts=facts, previous=previous, by=by)  # type: ignore[arg-type]
-
-
-def _backbone(recipe: Recipe) -> Backbone:
-    return load_backbone(recipe.features.backbone, weights=_path(recipe.features.weights or None))
+    return make_split(
+        index, seed=job.seed, validation=shares.validation, test=shares.test, facts=facts, previous=previous, by=cast("By", shares.by)
+    )
 
 
 def _learned_before(recipe: Recipe, backbone: Backbone | None, facts: FilmFacts, split: Split) -> NDArray[np.uint8] | None:

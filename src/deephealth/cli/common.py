@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SubCommands = Any  # argparse gives its sub-parser action no public name
 
+_LAYOUTS = ("auto", "folders", "kaggle-pneumonia", "covid-chestxray", "csv", "dicom")
 _UNITS = {"fine-tune": "step", "head": "step"}
 
 
@@ -28,6 +29,12 @@ def add_command(commands: SubCommands, name: str, help: str, *, examples: str = 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     return parser
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """DATA and --layout, of every command that reads a data set."""
+    parser.add_argument("data", type=Path, metavar="DATA", help="class folders, a CSV or metadata.csv, a Kaggle layout or a DICOM tree")
+    parser.add_argument("--layout", choices=_LAYOUTS, default="auto", help="how DATA is laid out (default: recognised)")
 
 
 def add_work_options(parser: argparse.ArgumentParser, *, seed: bool = True) -> None:

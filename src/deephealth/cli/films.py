@@ -7,12 +7,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deephealth.cli.common import SubCommands, add_command, add_work_options, output_file, output_text, terminal
+from deephealth.cli.common import SubCommands, add_command, add_data_options, add_work_options, output_file, output_text, terminal
 
 if TYPE_CHECKING:
     from deephealth.datasets.index import DatasetIndex
-
-_LAYOUTS = ("auto", "folders", "kaggle-pneumonia", "covid-chestxray", "csv", "dicom")
 
 
 def add_commands(commands: SubCommands) -> None:
@@ -65,16 +63,11 @@ def _phantom(options: argparse.Namespace) -> int:
     return 0
 
 
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", type=Path, metavar="DATA", help="class folders, a CSV or metadata.csv, a Kaggle layout or a DICOM tree")
-    parser.add_argument("--layout", choices=_LAYOUTS, default="auto", help="how DATA is laid out (default: recognised)")
-
-
 def _add_summary(commands: SubCommands) -> None:
     parser = add_command(
         commands, "summary", "count films and patients a class", examples="  deephealth dataset summary films --plot classes.png"
     )
-    _add_data(parser)
+    add_data_options(parser)
     parser.add_argument("--plot", type=output_file, metavar="PNG", help="also draw a histogram of the classes")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     add_work_options(parser, seed=False)
@@ -101,7 +94,7 @@ def _add_audit(commands: SubCommands) -> None:
         "look for leakage and shortcuts before training",
         examples="  deephealth dataset audit films\n  deephealth dataset audit chest_xray --backbone deephealth-small --json audit.json",
     )
-    _add_data(parser)
+    add_data_options(parser)
     parser.add_argument("--backbone", metavar="NAME", help="also ask which films this backbone has learned from")
     parser.add_argument("--weights", metavar="FILE", help="weights of a backbone that does not ship with the package")
     parser.add_argument("--split", type=Path, metavar="CSV", help="audit this frozen split (default: the one `train` would draw)")
@@ -138,7 +131,7 @@ def _add_prepare(commands: SubCommands) -> None:
         examples="  deephealth dataset prepare chest_xray three-classes --balance cut\n"
         "  deephealth dataset prepare films more --balance augment --per-class 500",
     )
-    _add_data(parser)
+    add_data_options(parser)
     parser.add_argument("out", type=Path, metavar="OUT", help="new folder; the films of DATA stay where they are")
     parser.add_argument("--mode", choices=("copy", "link"), default="copy", help="copy the films, or link to them (default: copy)")
     parser.add_argument(

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deephealth.cli.common import SubCommands, add_command, add_language_option, add_work_options, output_text, terminal
-from deephealth.cli.films import _add_data as add_data
+from deephealth.cli.common import SubCommands, add_command, add_data_options, add_language_option, add_work_options, output_text, terminal
 from deephealth.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def _add_train(commands: SubCommands) -> None:
         "  deephealth train films --out run --backbone mobilenet_v2_0.35_224 --weights mobilenet.pth --head dense\n"
         "  deephealth train films --out run --fine-tune --epochs 12          (needs deephealth[train])",
     )
-    add_data(parser)
+    add_data_options(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder for the run; an interrupted run in it is resumed")
     parser.add_argument("--overwrite", action="store_true", help="replace a finished run in RUN")
     parser.add_argument("--recipe", type=Path, metavar="FILE", help="settings as TOML; the options below override it")
@@ -126,7 +125,7 @@ def _add_evaluate(commands: SubCommands) -> None:
         "  deephealth evaluate run/model.onnx other-hospital --json scores.json --prevalence 0.1",
     )
     parser.add_argument("model", metavar="MODEL", help="a model file, or the name of the one that ships: deephealth-small")
-    add_data(parser)
+    add_data_options(parser)
     parser.add_argument("--html", type=output_text, metavar="FILE", help="write the report as one self-contained page")
     parser.add_argument("--json", type=output_text, metavar="FILE", help="write the same facts as JSON")
     parser.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from deephealth.evaluation.intervals import Interval
 from deephealth.evaluation.results import Evaluation
 from deephealth.evaluation.wording import Words
-from deephealth.model.record import Estimate
+from deephealth.model.record import Estimate, ModelRecord
 
 
 def evaluation_text(evaluation: Evaluation) -> str:
@@ -37,6 +37,13 @@ def evaluation_text(evaluation: Evaluation) -> str:
         )
     lines += ["  " + Words("en").limit(limit.code, limit.values) for limit in evaluation.limits]
     return "\n".join(lines)
+
+
+def validation_text(record: ModelRecord) -> str:
+    """The score of the films that chose the operating points, from a model's record."""
+    found = record.metrics["validation"]["balanced_accuracy"]
+    films = f"{found.n_films} films of {found.n_patients} patients"
+    return f"validation, where the operating points were chosen: {films}\n  balanced accuracy  {shown(found)}"
 
 
 def shown(interval: Interval | Estimate) -> str:
