@@ -14,6 +14,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+def stated(column: str) -> float:
+    """A score of the page's table, which another machine may miss by the last digits."""
+    lines = [line.split("|") for line in (ROOT / "docs" / "kermany.md").read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    place = next(k for k, cell in enumerate(lines[0]) if column in cell)
+    return float(lines[2][place].split("[")[0])
+
+
 @pytest.mark.slow
 def test_the_page_runs_as_written(shared: Path, tmp_path: Path) -> None:
     (tmp_path / "shared").symlink_to(shared)
@@ -36,4 +43,5 @@ def test_the_page_runs_as_written(shared: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "project" / "runs" / "refused" / "model.onnx").exists()
     report = json.loads((tmp_path / "project" / "runs" / "kermany" / "report.json").read_text(encoding="utf-8"))
     assert report["scores"]["n_films"] == 742
-    assert report["scores"]["balanced_accuracy"]["low"] > 0.7
+    assert report["scores"]["balanced_accuracy"]["value"] == pytest.approx(stated("balanced accuracy"), abs=0.02)
+    assert report["scores"]["classes"][0]["auc"]["value"] == pytest.approx(stated("AUC"), abs=0.02)
