@@ -11,9 +11,10 @@ from typing import Any
 
 from deephealth.datasets.index import Problem as Problem
 from deephealth.evaluation.calibration import OperatingPoint
+from deephealth.evaluation.evidence import Evidence
 from deephealth.evaluation.intervals import Interval
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class EvaluationContext:
     audit: JSON of the shortcut audit (`AuditReport.to_json`); None when it was not made.
     notes: sentences for the top of the report, such as that leakage was allowed by the user.
     problems: films that could not be read or were left out, with reasons; they are in no score.
-    versions: program -> version.
+    versions: program -> version. command: what was typed, with file names in place of paths, to make the report again.
+    limits: known limits of the model, from its record. licence: of the model file.
     """
 
     model_name: str = ""
@@ -41,6 +43,9 @@ class EvaluationContext:
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     versions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    command: str = ""
+    limits: tuple[str, ...] = ()
+    licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,6 +152,7 @@ class Evaluation:
     errors: tuple[Case, ...]
     limits: tuple[Limit, ...]
     context: EvaluationContext
+    evidence: Evidence = field(default_factory=Evidence)
 
     def to_json(self, *, names: bool = True) -> dict[str, Any]:
         """The evaluation as JSON values, NaN as null; with `names` False no film's name is in it."""
