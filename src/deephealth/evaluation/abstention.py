@@ -3,10 +3,10 @@
 Risk and coverage (El-Yaniv & Wiener 2010; Geifman & El-Yaniv 2017): films are answered in the order of the model's own certainty, its
 highest probability; the risk at a coverage is the share of wrong answers among the films answered.
 
-Conformal sets (split conformal prediction with the "least ambiguous" score of Sadinle, Lei, Wasserman 2019): a label is in a film's set when
-its probability reaches a threshold chosen on calibration films so that the set holds the film's own label with the promised probability. The
-promise is for films exchangeable with the calibration films, one draw of both taken together; it says nothing about another hospital, and
-several films of one patient make the calibration films worth fewer than their number.
+Conformal sets (split conformal prediction with the "least ambiguous" score of Sadinle, Lei, Wasserman 2019): a label is in a film's set
+when its probability reaches a threshold chosen on calibration films so that the set holds the film's own label with the promised
+probability. The promise is for films exchangeable with the calibration films, one draw of both taken together; it says nothing about
+another hospital, and several films of one patient make the calibration films worth fewer than their number.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def risk_coverage(probabilities: ArrayLike, labels: ArrayLike, bootstrap: Patien
     """The curve at `points` even coverages, and the area under it (AURC); None without films.
 
     probabilities: [n, C]; labels: int [n]. Films of equal certainty are answered together, so a point's coverage may lie above the even
-    one, and points that become equal are one. The area is the mean, over the films, of the risk when a film and all surer ones are answered.
+    one, and points that become equal are one. The area is the mean, over the films, of the risk when a film and all surer ones are
+    answered.
     """
     p, y = np.asarray(probabilities, dtype=np.float64), np.asarray(labels, dtype=np.int64)
     if not len(y):

@@ -104,7 +104,7 @@ def difference_is_zero(interval: Interval) -> bool:
 
 
 def _components(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
-    """The standardised features along their first principal components, float32 [n, k]; not whitened, so that the penalty stays as it was."""
+    """The standardised features along their first principal components, float32 [n, k]; not whitened, so that the penalty stays."""
     from sklearn.decomposition import PCA
 
     centred = features - features.mean(axis=0)
