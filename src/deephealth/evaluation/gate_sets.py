@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deephealth.errors import UsageError
 from deephealth.evaluation.evidence import GateSet
 from deephealth.evaluation.intervals import DRAWS, PatientBootstrap
 from deephealth.images.archive import FilmFile, find_films
@@ -31,7 +32,12 @@ def gate_row(
 
 def not_chest_files(folder: Path) -> list[FilmFile]:
     """The pictures of a folder, a file or a zip archive that hold no chest film. UsageError when there is none."""
-    return find_films([str(folder)])
+    if not folder.exists():
+        raise UsageError(f"{folder} does not exist; expected a folder of pictures that are no chest films.")
+    files = find_films([folder])
+    if not files:
+        raise UsageError(f"{folder} holds no picture; expected some that are no chest films.")
+    return files
 
 
 def gate_on(model: Model, name: str, files: Sequence[FilmFile], *, seed: int = 0, threads: int = 1, progress: Listener = silent) -> GateSet:
