@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from deephealth.datasets.index import Film
 from deephealth.errors import UsageError
-from deephealth.evaluation.gate_sets import gate_on, gate_row, not_chest_files
+from deephealth.evaluation import gate_sets
+from deephealth.evaluation.gate_sets import gate_on, gate_row, made_sets, not_chest_files
 from deephealth.inference.predictor import Prediction, load_model
 
 
@@ -48,3 +50,28 @@ def test_a_folder_without_pictures_is_an_error_at_once(tmp_path: Path) -> None:
         not_chest_files(tmp_path / "absent")
     with pytest.raises(UsageError, match="holds no picture"):
         not_chest_files(tmp_path)
+
+
+def test_pictures_made_of_the_films_are_asked_about(tiny: ModuleType, tmp_path: Path) -> None:
+    films = []
+    for number in range(45):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(np.random.default_rng(number).integers(0, 120, (40, 30), dtype=np.uint8)).save(path)
+        films.append(Film(path.name, path, "normal", f"p{number // 2}"))
+    Path(films[2].path).write_text("no picture")
+    strict, lax = (load_model(tiny.model_bytes(novelty_threshold=limit)) for limit in (1e-6, 1e6))
+    for model, share in ((strict, 1.0), (lax, 0.0)):
+        rows = made_sets(model, films)
+        assert [(row.name, row.refused.n_films, row.unread) for row in rows] == [
+            ("inverted", 22, 1),
+            ("upside down", 22, 1),
+            ("blank", 5, 0),
+        ]
+        assert {row.refused.value for row in rows} == {share} and not any(row.chest for row in rows)
+    assert made_sets(lax, films[2:3]) == () == made_sets(lax, [])
+
+
+def test_inverted_is_black_for_white_and_upside_down_is_feet_first() -> None:
+    film = np.array([[0, 10], [200, 255]], np.uint8)
+    assert gate_sets._CHANGES["inverted"](film).tolist() == [[255, 245], [55, 0]]
+    assert gate_sets._CHANGES["upside down"](film).tolist() == [[200, 255], [0, 10]]

@@ -13,7 +13,7 @@ def test_a_film_is_nearest_to_itself_and_then_to_the_films_drawn_around_it() -> 
     films = np.concatenate([centre + 0.1 * rng.normal(size=(5, 32)) for centre in centres])
     names, labels = [f"film {i}" for i in range(20)], [f"class {i // 5}" for i in range(20)]
     for row, near in enumerate(nearest_films(films, films, names, labels)):
-        assert [neighbour.name for neighbour in near][0] == f"film {row}"
+        assert near[0].name == f"film {row}"
         assert {neighbour.label for neighbour in near} == {labels[row]}
         similar = [neighbour.similarity for neighbour in near]
         assert similar == sorted(similar, reverse=True) and abs(similar[0] - 1) < 1e-5

@@ -14,7 +14,9 @@ from deephealth.evaluation import out_of_fold
 from deephealth.evaluation.out_of_fold import cross_validate, leakage_gap, no_gap, why_not
 
 
-def data(patients: int = 60, each: int = 4, signal: float = 1.0, memory: float = 0.0, seed: int = 0) -> tuple[DatasetIndex, np.ndarray, np.ndarray]:
+def data(
+    patients: int = 60, each: int = 4, signal: float = 1.0, memory: float = 0.0, seed: int = 0
+) -> tuple[DatasetIndex, np.ndarray, np.ndarray]:
     """Films of `patients`, `each` of a patient: features tell the label by `signal`, and the patient, whatever the label, by `memory`."""
     rng = np.random.default_rng(seed)
     patient = np.repeat(np.arange(patients), each)
@@ -119,7 +121,9 @@ def test_what_cannot_be_cross_validated_has_a_reason() -> None:
 def test_copies_that_join_all_patients_are_an_error_for_the_caller() -> None:
     index, x, labels = data(patients=4, each=2)
     labels = np.array([0, 0, 1, 1, 0, 0, 1, 1])
-    films = tuple(Film(film.name, film.path, "ab"[label], film.patient, origin="one") for film, label in zip(index.films, labels, strict=True))
+    films = tuple(
+        Film(film.name, film.path, "ab"[label], film.patient, origin="one") for film, label in zip(index.films, labels, strict=True)
+    )
     with pytest.raises(DatasetError, match="folds"):
         cross_validate(DatasetIndex(index.root, "folders", films, ("a", "b"), ()), films, x, labels)
 

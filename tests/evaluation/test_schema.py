@@ -39,7 +39,9 @@ def test_the_published_schema_is_current() -> None:
 
 def test_every_part_is_described_and_lets_nothing_unknown_pass() -> None:
     definitions = evidence_definitions()
-    assert {"evidence", "abstention", "conformal_sets", "subgroup", "external_set", "leakage_gap", "suspect", "gate_set"} <= set(definitions)
+    assert {"evidence", "abstention", "conformal_sets", "subgroup", "external_set", "leakage_gap", "suspect", "gate_set"} <= set(
+        definitions
+    )
     for name, part in definitions.items():
         assert part["description"].endswith("."), name
         assert part["additionalProperties"] is False

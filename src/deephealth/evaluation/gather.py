@@ -25,7 +25,7 @@ from deephealth.evaluation.audit import Audit
 from deephealth.evaluation.data_facts import describe
 from deephealth.evaluation.evidence import Abstention, Evidence, LabelErrors, LeakageGap, ModelAudit, Neighbour
 from deephealth.evaluation.external import Scanned, score_external
-from deephealth.evaluation.gate_sets import gate_on, gate_row, not_chest_files
+from deephealth.evaluation.gate_sets import gate_on, gate_row, made_sets, not_chest_files
 from deephealth.evaluation.intervals import PatientBootstrap
 from deephealth.evaluation.judge import Judged
 from deephealth.evaluation.label_errors import find_label_errors, no_label_errors
@@ -117,7 +117,10 @@ def training_evidence(
         leakage_gap=gap,
         label_errors=errors,
         neighbours=_neighbours(judged, _pool(found.index, [test]), _pool(found.index, [tables["train"]])),
-        gate=(gate_row("test", judged.predictions, [film.patient for film in judged.films], chest=True, seed=seed),),
+        gate=(
+            gate_row("test", judged.predictions, [film.patient for film in judged.films], chest=True, seed=seed),
+            *made_sets(model, judged.films, seed=seed, threads=threads),
+        ),
     )
 
 
@@ -141,7 +144,7 @@ def evaluation_evidence(
     listener(StageStarted("evidence", "films, abstention, subgroups, probable label errors, other sets, the gate"))
     answers = _Answers.of(judged, model)
     return Evidence(
-        data=describe(films.index, films.facts),
+        data=describe(dataclasses.replace(films.index, films=judged.films), films.facts),
         abstention=_abstention(answers, model, seed),
         subgroups=find_subgroups(answers.films, answers.probabilities, answers.labels, seed=seed),
         external=tuple(

@@ -24,7 +24,7 @@ from deephealth.datasets.index import DatasetIndex, Film
 from deephealth.datasets.split import folds as patient_folds
 from deephealth.evaluation import headline, metrics
 from deephealth.evaluation.evidence import GapRow, LeakageGap
-from deephealth.evaluation.intervals import Interval, PatientBootstrap
+from deephealth.evaluation.intervals import PatientBootstrap
 from deephealth.evaluation.metrics import Floats, Ints
 
 FOLDS = 5
