@@ -23,11 +23,26 @@ def answers(n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.column_stack([first, 1 - first]), (rng.random(n) > first).astype(int)
 
 
-@pytest.mark.parametrize(
-    ("age", "band"),
-    [(0, "0-1"), (1.9, "0-1"), (2, "2-5"), (5.99, "2-5"), (6, "6-17"), (17.5, "6-17"), (18, "18-39"), (40, "40-64"), (64.9, "40-64")]
-    + [(65, "65+"), (101, "65+"), (None, ""), (-1, ""), (float("nan"), ""), (999, "")],
-)
+AGES: list[tuple[float | None, str]] = [
+    (0, "0-1"),
+    (1.9, "0-1"),
+    (2, "2-5"),
+    (5.99, "2-5"),
+    (6, "6-17"),
+    (17.5, "6-17"),
+    (18, "18-39"),
+    (40, "40-64"),
+    (64.9, "40-64"),
+    (65, "65+"),
+    (101, "65+"),
+    (None, ""),
+    (-1, ""),
+    (float("nan"), ""),
+    (999, ""),
+]
+
+
+@pytest.mark.parametrize(("age", "band"), AGES)
 def test_every_age_is_in_one_band(age: float | None, band: str) -> None:
     assert age_band(age) == band
 

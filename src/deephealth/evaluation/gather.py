@@ -53,7 +53,6 @@ class Asked:
     external: tuple[Scanned, ...] = ()
     not_chest: tuple[tuple[str, tuple[FilmFile, ...]], ...] = ()
     training: DatasetIndex | None = None
-    model_audit: ModelAudit | None = None
 
 
 def ask_about(
@@ -132,6 +131,7 @@ def evaluation_evidence(
     words: Words,
     *,
     include_seen: bool = False,
+    model_audit: ModelAudit | None = None,
     seed: int = 0,
     threads: int = 1,
     listener: EventListener = ignore,
@@ -139,7 +139,7 @@ def evaluation_evidence(
     """The evidence of judging a model on films of `films`.
 
     Label errors are looked for with the model's own answers, which it gave without having seen the films; not where it has
-    (`include_seen`). Neighbours need the training films (`asked.training`).
+    (`include_seen`). Neighbours need the training films (`asked.training`). `model_audit`: the deep audit, where it was made.
     """
     listener(StageStarted("evidence", "films, abstention, subgroups, probable label errors, other sets, the gate"))
     answers = _Answers.of(judged, model)
@@ -153,7 +153,7 @@ def evaluation_evidence(
         ),
         label_errors=_own_label_errors(answers, model, include_seen),
         neighbours=_from_training_films(judged, model, asked.training, threads, listener) if asked.training else MappingProxyType({}),
-        model_audit=asked.model_audit,
+        model_audit=model_audit,
         gate=(
             gate_row(films.index.root.name, judged.predictions, [film.patient for film in judged.films], chest=True, seed=seed),
             *(gate_on(model, name, files, seed=seed, threads=threads, progress=listener) for name, files in asked.not_chest),
