@@ -75,7 +75,10 @@ def ask_about(
 
 
 def _learned_from(model: Model, films: Scanned) -> DatasetIndex:
-    """The films that shaped the head of `model`, recognised by their content. DatasetError when there is none."""
+    """The films that shaped the head of `model`, those that calibrated it among them, recognised by their content.
+
+    DatasetError when there is none.
+    """
     known = set(match_seen(films.facts, model.record.fitted_on_hashes))
     if not known:
         raise DatasetError(
