@@ -8,6 +8,9 @@ The head is multinomial logistic regression, which all kinds of head come close 
 components of the standardised features: a rotation changes nothing for a head with an L2 penalty, and leaving out the last components makes
 it several times faster. Components are found on all films, without their labels. The penalty is the best of three for the patients of the
 first fold, and the same in both kinds of folds.
+
+Measured on 5,232 films of children with the 1,280 features of MobileNetV2 0.35: 6.5 s of one core. With all components instead of 512 the
+balanced accuracies are 0.3 points higher, both, and the gap is the same (1.05 and 1.10 points), in three times the time.
 """
 
 from __future__ import annotations
@@ -110,6 +113,8 @@ def _components(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]
 
     centred = features - features.mean(axis=0)
     spread = centred.std(axis=0)
+    if not spread.any():  # a backbone that answers every film alike
+        return np.zeros((len(centred), 1), np.float32)
     centred /= np.maximum(spread, max(1e-6, 1e-3 * float(spread.max(initial=0.0))))
     n, d = centred.shape
     wanted = min(COMPONENTS, n, d)
