@@ -15,6 +15,7 @@ balanced accuracies are 0.3 points higher, both, and the gap is the same (1.05 a
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class OutOfFold:
 def why_not(films: Sequence[Film], labels: ArrayLike) -> str:
     """Why these films cannot be cross-validated by patient, in one sentence; "" when they can."""
     y = np.asarray(labels, dtype=np.int64)
-    patients = [len({film.patient for film, c in zip(films, y, strict=True) if c == label}) for label in np.unique(y)]
+    patients = _patients(films, y)
     if len(patients) < 2:
         return f"Cross-validation needs films of two classes, and these are of {len(patients)}."
     if min(patients) < 2:
@@ -124,9 +125,7 @@ def _components(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]
 
 def _patient_parts(index: DatasetIndex, films: Sequence[Film], y: Ints, facts: FilmFacts | None, seed: int) -> Ints:
     """The fold of every film, whole patients (and near copies) in one."""
-    import dataclasses
-
-    n = _fold_count(films, y)
+    n = min(FOLDS, *_patients(films, y))
     subset = dataclasses.replace(index, films=tuple(films))
     part = np.zeros(len(films), dtype=np.int64)
     for number, split in enumerate(patient_folds(subset, n=n, seed=seed, facts=facts)):
@@ -134,9 +133,9 @@ def _patient_parts(index: DatasetIndex, films: Sequence[Film], y: Ints, facts: F
     return part
 
 
-def _fold_count(films: Sequence[Film], y: Ints) -> int:
-    patients = [len({film.patient for film, c in zip(films, y, strict=True) if c == label}) for label in np.unique(y)]
-    return min(FOLDS, *patients)
+def _patients(films: Sequence[Film], y: Ints) -> list[int]:
+    """Patients of each class that has films."""
+    return [len({film.patient for film, c in zip(films, y, strict=True) if c == label}) for label in np.unique(y)]
 
 
 def _film_parts(y: Ints, n: int, seed: int) -> Ints:
