@@ -36,7 +36,7 @@ from deephealth.evaluation.paired import auc_difference, balanced_difference, ec
 from deephealth.evaluation.results import Limit, Scores
 
 MOST_DIFFERENT = 10
-FEW_FILMS = 20
+FEW = 20
 # (z of 0.975 + z of 0.80)^2: a two-sided test at 5 % with a power of 80 %.
 _POWER = (1.959963984540054 + 0.8416212335729143) ** 2
 Bools = NDArray[np.bool_]
@@ -125,9 +125,10 @@ def needed_patients(difference: Interval, bootstrap_sd: float) -> int | None:
 
     The variance of the difference falls as one over the patients: n = n_here x (1.96 + 0.84)^2 x (sd / difference)^2, with sd that of the
     difference in the draws. Rounded up to two figures, since the difference it rests on is itself uncertain: an order of magnitude for a
-    next study, no power of this one (Hoenig and Heisey, Am Stat 2001). None when the difference or its spread is zero.
+    next study, no power of this one (Hoenig and Heisey, Am Stat 2001). None when the difference or its spread is zero, and with fewer than 20
+    patients, whose spread is too uncertain to plan from.
     """
-    if not difference.value or not bootstrap_sd or math.isnan(bootstrap_sd):
+    if difference.n_patients < FEW or not difference.value or not bootstrap_sd or math.isnan(bootstrap_sd):
         return None
     exact = difference.n_patients * _POWER * (bootstrap_sd / difference.value) ** 2
     unit = 10.0 ** max(math.floor(math.log10(exact)) - 1, 0) if exact >= 1 else 1.0
@@ -291,7 +292,7 @@ def _limits(pair: _Pair) -> tuple[Limit, ...]:
     counts = np.bincount(pair.truth, minlength=len(pair.classes))
     films, patients = pair.bootstrap.n_films, pair.bootstrap.n_patients
     absent = [label for c, label in enumerate(pair.classes) if not counts[c]]
-    small = [label for c, label in enumerate(pair.classes) if 0 < counts[c] < FEW_FILMS]
+    small = [label for c, label in enumerate(pair.classes) if 0 < counts[c] < FEW]
     found = []
     if len(absent) == len(counts) - 1:
         found.append(Limit("one_class", {"label": pair.classes[int(counts.argmax())]}))
@@ -299,7 +300,7 @@ def _limits(pair: _Pair) -> tuple[Limit, ...]:
         found.append(Limit("absent_classes", {"labels": ", ".join(absent)}))
     if patients == 1:
         found.append(Limit("one_patient"))
-    elif films < FEW_FILMS or patients < FEW_FILMS:
+    elif films < FEW or patients < FEW:
         found.append(Limit("few", {"films": films, "patients": patients}))
     elif small:
         found.append(Limit("small_classes", {"labels": ", ".join(small)}))

@@ -73,7 +73,7 @@ class _View:
         if interval.value is None:
             return {"value": "–", "range": words("unknown_value"), "n": ""}
         if interval.low is None or interval.high is None:
-            return {"value": write(interval.value) + unit, "range": words("interval_unknown"), "n": n}
+            return {"value": write(interval.value) + unit, "range": "[–]", "n": n}
         return {"value": write(interval.value) + unit, "range": f"[{write(interval.low)}; {write(interval.high)}]{unit}", "n": n}
 
     @property

@@ -42,6 +42,14 @@ TEXT: dict[str, tuple[str, str]] = {
         "More than a million patients would be needed to see a difference of this size.",
         "Haría falta más de un millón de pacientes para ver una diferencia de este tamaño.",
     ),
+    "needed_zero": (
+        "The difference seen is zero, so no number of patients that would show it can be given.",
+        "La diferencia observada es cero, así que no se puede dar un número de pacientes que la mostraría.",
+    ),
+    "needed_unknown": (
+        "How many patients would be needed to see a difference of this size cannot be said from so few.",
+        "Con tan pocos no se puede decir cuántos pacientes harían falta para ver una diferencia de este tamaño.",
+    ),
     "seen": (
         "A model has learned from {n} of these films, so no winner is named; the difference of balanced accuracy, B − A, is "
         "{range} points here.",
@@ -109,8 +117,7 @@ TEXT: dict[str, tuple[str, str]] = {
     "films": ("films", "radiografías"),
     "patients": ("patients", "pacientes"),
     "n_of": ("{films} films, {patients} patients", "{films} radiografías, {patients} pacientes"),
-    "interval_of": ("95\u00a0% interval {ends}", "intervalo 95\u00a0%: {ends}"),
-    "interval_unknown": ("no interval can be computed", "no se puede calcular el intervalo"),
+    "interval": ("95\u00a0% interval", "intervalo del 95\u00a0%"),
     "unknown_value": ("cannot be computed", "no se puede calcular"),
     "points_unit": ("{value} points", "{value} puntos"),
     "difference": ("B − A", "B − A"),
@@ -141,9 +148,10 @@ TEXT: dict[str, tuple[str, str]] = {
     "scores": ("Every score of both", "Todos los resultados de ambos"),
     "scores_note": (
         "Under each score its 95\u00a0% interval. n: the films / patients that it is computed from. Sensitivity and "
-        "specificity: each model at its own threshold, frozen on validation films.",
+        "specificity: each model at its own threshold, frozen on validation films. A dash: cannot be computed from these films.",
         "Bajo cada resultado, su intervalo del 95 %. n: las radiografías / pacientes con que se calcula. Sensibilidad y "
-        "especificidad: cada modelo con su propio umbral, fijado con radiografías de validación.",
+        "especificidad: cada modelo con su propio umbral, fijado con radiografías de validación. Una raya: no se puede calcular "
+        "con estas radiografías.",
     ),
     "score": ("Score", "Resultado"),
     "accuracy": ("Accuracy", "Exactitud"),
@@ -317,7 +325,7 @@ class ComparisonWords(Words):
             return self("unknown_value")
         value = self.signed(100 * difference.value)
         if difference.low is None or difference.high is None:
-            return f"{value} [{self('interval_unknown')}]"
+            return f"{value} [–]"
         return f"{value} [{self.signed(100 * difference.low)}; {self.signed(100 * difference.high)}]"
 
     def p_value(self, p: float | None) -> str:
@@ -360,6 +368,8 @@ class ComparisonWords(Words):
             many = verdict.needed_patients > MANY_PATIENTS
             count = {"n": self.count(verdict.needed_patients), "here": self.count(primary.n_patients)}
             sentences.append(self("needed_many") if many else self("needed", **count))
+        elif verdict.code == "undecided":
+            sentences.append(self("needed_unknown" if primary.value else "needed_zero"))
         if verdict.margin is not None:
             key = {None: "margin_unknown", True: "not_worse", False: "may_be_worse"}[verdict.not_worse]
             low = self.signed(100 * primary.low) if primary.low is not None else ""

@@ -17,13 +17,15 @@ from numpy.typing import ArrayLike
 from deephealth.evaluation.metrics import Floats
 
 _Z = 1.959963984540054
+FEWEST = 10
 
 
 @dataclass(frozen=True)
 class AucTest:
     """The difference B - A of two AUCs by DeLong's method. p is two-sided, from the normal distribution.
 
-    se, low, high, p are None where they are undefined: fewer than two patients on a side, or no spread at all (equal rankings).
+    se, low, high, p are None with fewer than ten patients on a side, for whom the normal distribution does not hold, and where there is no
+    spread at all (equal rankings).
     clustered: patients have several films, so the covariance is Obuchowski's.
     """
 
@@ -52,9 +54,10 @@ def delong(label: str, a: ArrayLike, b: ArrayLike, positive: ArrayLike, patients
     n_patients = len(set(patients))
     difference = float(aucs[1] - aucs[0])
     variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
+    few = min(len({p for p, high in zip(patients, truth, strict=True) if high == side}) for side in (True, False)) < FEWEST
     clustered, shown = n_patients < len(truth), (label, float(aucs[0]), float(aucs[1]), difference)
     # Below this it is rounding: the two models rank all films alike.
-    if math.isnan(variance) or variance < 1e-16:
+    if few or math.isnan(variance) or variance < 1e-16:
         return AucTest(*shown, None, None, None, None, clustered, len(truth), n_patients)
     se = math.sqrt(variance)
     p = math.erfc(abs(difference) / se / math.sqrt(2))
