@@ -92,9 +92,7 @@ def test_every_difference_is_that_of_the_two_evaluations(better: Comparison) -> 
 def test_moves_and_reclassification_add_up(better: Comparison) -> None:
     for row in better.moves:
         assert row.both + row.only_a + row.only_b + row.neither == row.n_films == 80
-    change = {
-        entry.score: entry.difference.value for entry in better.differences if entry.score in ("sensitivity", "specificity")
-    }
+    change = {entry.score: entry.difference.value for entry in better.differences if entry.score in ("sensitivity", "specificity")}
     (point,) = better.points
     assert point.n_positive + point.n_negative == better.n_films
     assert point.nri_positive.value == pytest.approx((point.up_positive - point.down_positive) / point.n_positive)

@@ -125,8 +125,8 @@ def needed_patients(difference: Interval, bootstrap_sd: float) -> int | None:
 
     The variance of the difference falls as one over the patients: n = n_here x (1.96 + 0.84)^2 x (sd / difference)^2, with sd that of the
     difference in the draws. Rounded up to two figures, since the difference it rests on is itself uncertain: an order of magnitude for a
-    next study, no power of this one (Hoenig and Heisey, Am Stat 2001). None when the difference or its spread is zero, and with fewer than 20
-    patients, whose spread is too uncertain to plan from.
+    next study, no power of this one (Hoenig and Heisey, Am Stat 2001). None when the difference or its spread is zero, and with fewer than
+    20 patients, whose spread is too uncertain to plan from.
     """
     if difference.n_patients < FEW or not difference.value or not bootstrap_sd or math.isnan(bootstrap_sd):
         return None

@@ -9,8 +9,8 @@ from typing import Any
 from deephealth.errors import UsageError
 from deephealth.evaluation import comparison_plot
 from deephealth.evaluation.comparison_results import Comparison, Difference, Disagreement, Verdict
+from deephealth.evaluation.comparison_sentences import ComparisonWords
 from deephealth.evaluation.comparison_text import agreement
-from deephealth.evaluation.comparison_words import ComparisonWords
 from deephealth.evaluation.intervals import Interval
 from deephealth.evaluation.wording import LANGUAGES, Language
 from deephealth.settings.atomic import write_json, write_text

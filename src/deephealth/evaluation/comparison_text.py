@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deephealth.evaluation.comparison_results import Comparison, Difference
-from deephealth.evaluation.comparison_words import ComparisonWords
+from deephealth.evaluation.comparison_sentences import ComparisonWords
 from deephealth.evaluation.intervals import Interval
 from deephealth.evaluation.wording import Language
 
