@@ -121,6 +121,8 @@ def test_every_sentence_is_in_both_languages_with_the_same_gaps() -> None:
 def test_names_are_left_out_when_asked(found: Comparison) -> None:
     html = render_comparison(found, names=False)
     assert "film-" not in html and "broken.png" not in html
+    facts = found.to_json(names=False)
+    assert "film-" not in str(facts) and "broken.png" not in str(facts) and "is empty; give a film" in str(facts)
     assert "film-" in render_comparison(found) and "broken.png" in render_comparison(found)
 
 
@@ -146,6 +148,12 @@ def test_differences_are_written_with_their_sign_in_each_language() -> None:
     assert ComparisonWords("en").signed(-0.0001) == "0.0"
     assert ComparisonWords("en").points(Interval(0.5, None, None, 1, 1)) == "+50.0 [–]"
     assert (ComparisonWords("en").p_value(0.0123), ComparisonWords("es").p_value(0.0001)) == ("= 0.012", "< 0,001")
+
+
+def test_a_name_cannot_steer_the_terminal(found: Comparison) -> None:
+    context = dataclasses.replace(found.context, model_b=ModelFacts("\x1b[2Jb"))
+    shown = comparison_text(dataclasses.replace(found, context=context, verdict=Verdict("better", "B")))
+    assert "\x1b" not in shown and "\\x1b[2Jb" in shown
 
 
 def test_terminal_columns_are_aligned(found: Comparison) -> None:

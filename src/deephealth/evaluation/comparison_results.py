@@ -170,9 +170,18 @@ class Comparison:
         """The comparison as JSON values, what is undefined as null; with `names` False no film's name is in it."""
         data: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **plain(self)}
         if not names:
-            for film in [*data["most_different"], *data["context"]["problems"]]:
+            for film in data["most_different"]:
                 film["name"] = ""
+            for problem in data["context"]["problems"]:
+                problem.update(name="", reason=_without(problem["reason"], problem["name"]))
         return data
+
+
+def _without(reason: str, name: str) -> str:
+    """The reason without the film's name, which most of them begin with."""
+    for known in (name, name.rsplit("/", 1)[-1]):
+        reason = reason.replace(known, "film") if known else reason
+    return reason
 
 
 def comparison_schema() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from deephealth.evaluation.comparison_results import Comparison, Difference
 from deephealth.evaluation.comparison_words import LIMITS, TEXT
 from deephealth.evaluation.intervals import Interval
 from deephealth.evaluation.wording import Words
+from deephealth.inference.batch import printable
 
 MANY_PATIENTS = 1_000_000
 
@@ -64,7 +65,7 @@ class ComparisonWords(Words):
     def model(self, found: Comparison, letter: str) -> str:
         """A model's letter and name: B (small)."""
         facts = found.context.model_a if letter == "A" else found.context.model_b
-        return f"{letter} ({facts.name})" if facts.name else letter
+        return f"{letter} ({printable(facts.name)})" if facts.name else letter
 
     def verdict(self, found: Comparison) -> list[str]:
         """The verdict, what it would take to say more, and whether B is within the margin, as sentences."""

@@ -8,6 +8,7 @@ from deephealth.evaluation.comparison_results import Comparison, Difference
 from deephealth.evaluation.comparison_sentences import ComparisonWords
 from deephealth.evaluation.intervals import Interval
 from deephealth.evaluation.wording import Language
+from deephealth.inference.batch import printable
 
 
 def comparison_text(found: Comparison, language: Language = "en") -> str:
@@ -15,7 +16,8 @@ def comparison_text(found: Comparison, language: Language = "en") -> str:
     t = ComparisonWords(language)
     size = t("n_of", films=t.count(found.n_films), patients=t.count(found.n_patients))
     lines = [*t.verdict(found), *(f"  {sentence}" for sentence in [*t.notes(found), *t.limits(found)]), ""]
-    lines += [f"A: {found.context.model_a.name}   B: {found.context.model_b.name}   {size}", ""]
+    a, b = (printable(model.name) for model in (found.context.model_a, found.context.model_b))
+    lines += [f"A: {a}   B: {b}   {size}", ""]
     heads = [t("score"), "A", "B", "B − A", "n"]
     lines += _table([heads, *(_row(entry, t) for entry in (found.primary, *found.differences))])
     lines += [f"  {t('one_score')}", "", t("moves")]
