@@ -38,7 +38,7 @@ def answers(rng: np.random.Generator, patients: int, films: int, right_a: float,
 
 def decided(seed: int, repeats: int, *setting: float, patients: int, films: int) -> tuple[float, float, float]:
     """Shares of sets where A is called better, B is, and the interval holds the true difference."""
-    rng, a_better, b_better, held = np.random.default_rng(seed), 0, 0, 0
+    rng, a_better, b_better, held = np.random.default_rng([seed, patients]), 0, 0, 0
     for number in range(repeats):
         labels, a, b, who = answers(rng, patients, films, *setting)
         found, _ = balanced_difference(a, b, labels, PatientBootstrap(who, draws=400, seed=number))
