@@ -29,7 +29,8 @@ from deephealth.evaluation.comparison_results import (
     Verdict,
 )
 from deephealth.evaluation.delong import AucTest, delong
-from deephealth.evaluation.evaluate import UNKNOWN, score_predictions
+from deephealth.evaluation.evaluate import score_predictions
+from deephealth.evaluation.headline import UNKNOWN
 from deephealth.evaluation.intervals import DRAWS, Interval, PatientBootstrap
 from deephealth.evaluation.metrics import Floats, Ints
 from deephealth.evaluation.paired import auc_difference, balanced_difference, ece_difference, mean_difference, share_difference
