@@ -27,7 +27,7 @@ from deephealth.errors import DatasetError, LeakageError
 from deephealth.evaluation.audit import Audit, split_counts
 from deephealth.evaluation.calibration import choose_operating_points, fit_temperature, softmax
 from deephealth.evaluation.evaluate import score_predictions
-from deephealth.evaluation.judge import Judged, judge, pictures, strong_evidence, unseen_films
+from deephealth.evaluation.judge import Judged, judge, pictures, require_scores, strong_evidence, unseen_films
 from deephealth.evaluation.recording import make_record, training_hashes, with_evaluation
 from deephealth.evaluation.report import write_report
 from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
@@ -120,7 +120,7 @@ def audit(
     `split`: a frozen split's file; else the split that `train` would draw. `backbone`: also ask which films it has learned from.
     """
     job = _Job(Recipe(), seed, thread_settings.resolve(threads), listener)
-    index, facts = _scan(open_dataset(data, layout=layout), job)
+    index, facts = _scan(open_dataset(data, layout=layout, fewest_classes=1), job)
     frozen = _draw(index, facts, Split.load(split) if split else None, job)
     return _audit(index, facts, frozen, load_backbone(backbone, weights=_path(weights)).seen if backbone else None, job)
 
@@ -143,16 +143,18 @@ def evaluate(
     """Judge a model on the films of `data` that it has not learned from, and write the report as `html` and `json` where told.
 
     Films that the model's backbone or head learned from are recognised by their content and left out; with `include_seen` they are scored
-    too, and the report says so on top. Raises ModelFileError, DatasetError.
+    too, and the report says so on top. Where no film can be scored, because none can be read or has a label that the model knows, the
+    report says so and names the films left out, and then DatasetError is raised. Raises ModelFileError, DatasetError.
     """
     model = model if isinstance(model, Model) else load_model(model)
     job = _Job(Recipe(), seed, thread_settings.resolve(threads), listener)
-    index, facts = _scan(open_dataset(data, layout=layout, fewest_classes=1), job)
+    index, facts = _scan(open_dataset(data, layout=layout, fewest_classes=1), job, fewest=0)
     films, notes = unseen_films(model, index, facts, include_seen, Words(language))
     context = dataclasses.replace(_context(model, index, job), split_name="all" if include_seen else "unseen", notes=notes)
     job.listener(StageStarted("evaluate", f"{len(films)} films"))
     judged = judge(model, films, context=context, prevalence=prevalence, seed=seed, threads=job.threads, progress=job.listener)
     _write(judged, model, _path(html), _path(json), language, with_films)
+    require_scores(judged, index)
     return judged.evaluation
 
 
@@ -200,14 +202,14 @@ class _Job:
         }
 
 
-def _scan(index: DatasetIndex, job: _Job) -> tuple[DatasetIndex, FilmFacts]:
-    """Look at every film once; those that cannot be read leave the index as problems."""
+def _scan(index: DatasetIndex, job: _Job, *, fewest: int = 1) -> tuple[DatasetIndex, FilmFacts]:
+    """Look at every film once; those that cannot be read leave the index as problems. DatasetError when fewer than `fewest` can."""
     counts = ", ".join(f"{count} {label}" for label, count in index.by_label().items())
     job.listener(StageStarted("index", f"{len(index.films)} films ({counts})"))
     facts = scan_films(index, threads=job.threads, progress=job.listener)
     readable = set(facts.names)
     films = tuple(film for film in index.films if film.name in readable)
-    if not films:
+    if len(films) < fewest:
         raise DatasetError(f"None of the {len(index.films)} films of {index.root} can be read ({facts.problems[0].reason})")
     index = dataclasses.replace(index, films=films, problems=(*index.problems, *facts.problems))
     _tell_left_out(index.problems, job)

@@ -12,11 +12,11 @@ from deephealth.evaluation import metrics, shortcuts
 from deephealth.evaluation.permutation import p_value, shuffle_patients
 from deephealth.evaluation.shortcuts import NULL_LEVEL, SHUFFLES, audit_shortcuts
 
-SIZES = {"two": lambda rng, n: np.full(n, 2), "one": lambda rng, n: np.ones(n, dtype=int), "up to 30": lambda rng, n: _many(rng, n)}
-
-
-def _many(rng: np.random.Generator, n: int) -> np.ndarray:
-    return np.minimum(30, rng.geometric(0.3, n))
+SIZES = {
+    "two": lambda rng, n: np.full(n, 2),
+    "one": lambda rng, n: np.ones(n, dtype=int),
+    "up to 30": lambda rng, n: np.minimum(30, rng.geometric(0.3, n)),
+}
 
 
 def label_free(n_patients: int, sizes: str, shares: tuple[float, ...], rng: np.random.Generator) -> tuple[np.ndarray, ...]:

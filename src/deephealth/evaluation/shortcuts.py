@@ -3,8 +3,8 @@
 A linear probe (ridge regression on one-hot labels) is trained and tested, cross-validated by patient, on each of a few inputs: the whole
 thumbnail, its border, its two top corners, its grey levels, the size of the picture, the size of the file. Its score is the mean
 one-against-the-rest AUC. The null is the same probe on labels shuffled among patients (`permutation`); ridge is linear in the labels, so
-a hundred shuffles cost little more than one. Grey levels and file size depend on the lungs too (a dense lung is brighter and compresses worse), so
-they are shown but decide nothing.
+a hundred shuffles cost little more than one. Grey levels and file size depend on the lungs too (a dense lung is brighter and compresses
+worse), so they are shown but decide nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from deephealth.evaluation import metrics
 from deephealth.evaluation.intervals import Interval, PatientBootstrap
 from deephealth.evaluation.metrics import Floats, Ints
-from deephealth.evaluation.permutation import p_value, shuffle_patients
+from deephealth.evaluation.permutation import exchanges, p_value, shuffle_patients
 
 Singles = NDArray[np.float32]
 
@@ -105,7 +105,7 @@ def audit_shortcuts(
 
     The verdict is "sufficient" when a lung-free probe beats its null and either its interval overlaps the whole film's or it recovers 70 %
     of the whole film's gain over chance; "partial" when one only beats its null; "none" otherwise. With fewer than two classes that have
-    two patients each it is "unknown".
+    two patients each, or so few patients that no score could beat the null, it is "unknown".
     """
     y = np.asarray(labels, dtype=np.int64)
     group = np.unique(np.asarray(patients, dtype=np.str_), return_inverse=True)[1].reshape(-1).astype(np.int64)
@@ -119,6 +119,9 @@ def audit_shortcuts(
         return AuditReport(UNKNOWN, SENTENCES[UNKNOWN], (), len(y), n_patients, reason)
     rng = np.random.default_rng([seed, 7])
     fold = _folds(y, group, min(FOLDS, smallest), rng)
+    if (ways := exchanges(y, group, fold)) * NULL_LEVEL < 1:
+        reason = f"the labels of its {n_patients} patients can be exchanged in {ways} ways, too few to tell a shortcut from chance"
+        return AuditReport(UNKNOWN, SENTENCES[UNKNOWN], (), len(y), n_patients, reason)
     stacked = np.stack([y, *(shuffle_patients(y, group, fold, rng) for _ in range(SHUFFLES))])
     bootstrap = PatientBootstrap(patients, draws=draws, seed=seed)
     results: list[ProbeResult] = []
