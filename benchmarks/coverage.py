@@ -21,7 +21,7 @@ from benchmarks.measure import Bar, Figure, Options, Skipped
 from deephealth.evaluation import metrics
 from deephealth.evaluation.calibration import OperatingPoint, softmax
 from deephealth.evaluation.evaluate import score_predictions
-from deephealth.evaluation.intervals import DRAWS, Interval
+from deephealth.evaluation.intervals import Interval
 from deephealth.evaluation.results import Evaluation
 
 TITLE = "share of sets whose 95 % interval holds the population's score"
@@ -29,7 +29,7 @@ BAR = Bar("at least", 93.0)
 CLASSES = ("normal", "bacterial", "viral")
 # In the population asked about, one film in ten is not normal.
 ASKED = {"normal": 0.9, "bacterial": 0.06, "viral": 0.04}
-FILMS = 300_000
+SETS, DRAWS, FILMS = 250, 300, 300_000
 _UNKNOWN = Interval(None, None, None, 0, 0)
 POINT = OperatingPoint("not normal at 0.6", CLASSES[1:], CLASSES[:1], 0.6, _UNKNOWN, _UNKNOWN)
 Floats = NDArray[np.float64]
@@ -234,7 +234,7 @@ def _covered(rows: Floats) -> Covered:
 
 def run(options: Options) -> Iterator[Figure | Skipped]:
     """One figure a setting: the least coverage of its scores, and a table of all."""
-    sets, films = options.sized(2000, 3), options.sized(FILMS, 20_000)
+    sets, films = options.sized(SETS, 3), options.sized(FILMS, 20_000)
     for setting in SETTINGS:
         found = measure(setting, sets, films=films)
         shares = {name: 100 * entry.share for name, entry in found.items()}
@@ -246,7 +246,7 @@ def run(options: Options) -> Iterator[Figure | Skipped]:
             min(shares.values()),
             max(shares.values()),
             "%",
-            f"{sets} sets",
+            f"{sets} sets, {DRAWS} draws each",
             "score_predictions(probabilities, labels, patients, classes)",
             BAR,
             notes=(

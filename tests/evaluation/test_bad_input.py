@@ -49,6 +49,7 @@ def check_report(data: dict[str, object], pages: Sequence[str], codes: Sequence[
     json.dumps(data, allow_nan=False)
     assert [limit["code"] for limit in data["limits"]] == list(codes)
     for found in every_interval(data):
+        assert (found["low"] is None) == (found["high"] is None), found
         if found["value"] is not None and found["low"] is not None:
             assert found["low"] <= found["value"] <= found["high"], found
     for language, page in zip(("en", "es"), pages, strict=True):
@@ -207,7 +208,7 @@ def test_scores_of_poor_sets_have_no_nan_and_say_what_they_cannot(
 
 
 def test_one_patient_gives_no_interval_that_claims_to_know() -> None:
-    """However many films, another patient may be anything: no interval is narrower than nine tenths of what the score can be."""
+    """However many films, another patient may be anything: no interval is narrower than four fifths of what the score can be."""
     scores = scored([0, 1, 2] * 20, ["a"] * 60).scores
     shares = [scores.accuracy, scores.balanced_accuracy, scores.macro_auc]
     for entry in scores.classes:
@@ -218,4 +219,4 @@ def test_one_patient_gives_no_interval_that_claims_to_know() -> None:
 
 
 def wide(found: Interval) -> bool:
-    return found.low is not None and found.high is not None and found.high - found.low > 0.9 and not math.isnan(found.low)
+    return found.low is not None and found.high is not None and found.high - found.low > 0.8 and not math.isnan(found.low)

@@ -233,11 +233,10 @@ def _balanced_accuracy(films: _Films, bootstrap: PatientBootstrap, matrix: Ints)
     cells = np.eye(n * n)[films.labels * n + films.answers]
     drawn = metrics.balanced_accuracy(bootstrap.sums(cells).reshape(-1, n, n))
     wrong = films.answers != films.labels
-    low, high = percentiles(drawn)
     if value in (0.0, 1.0):
         edge = mean_of_perfect_edge([bootstrap.patients_with(films.labels == c) for c in np.unique(films.labels)])
         low, high = (edge, 1.0) if value == 1.0 else (0.0, 1 - edge)
-    elif min(bootstrap.patients_with(wrong), bootstrap.patients_with(~wrong)) < FEW:
+    else:
         low, high = effective_wilson(value, drawn, bootstrap.n_films, bootstrap.effective_patients(np.ones(len(wrong), dtype=bool)))
     return Interval(value, low, high, bootstrap.n_films, bootstrap.n_patients)
 
@@ -254,7 +253,8 @@ def _macro_auc(films: _Films, bootstrap: PatientBootstrap, aucs: Sequence[Interv
     else:
         drawn = np.mean([bootstrap.aucs(films.probabilities[:, c], films.labels == c) for c in defined], axis=0)
         units = min(bootstrap.effective_patients(films.labels == c) for c in defined)
-        low, high = effective_wilson(value, drawn, bootstrap.n_films, units)
+        # Each film stands once in each area, so the mean of k of them may be worth more cases than one.
+        low, high = effective_wilson(value, drawn, len(defined) * bootstrap.n_films, units)
     return Interval(value, low, high, bootstrap.n_films, bootstrap.n_patients)
 
 

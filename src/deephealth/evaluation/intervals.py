@@ -1,7 +1,7 @@
 """95 % intervals by bootstrap over patients: films of one patient resemble each other, so patients are drawn, not films.
 
-A plain percentile interval says [1, 1] when nothing went wrong, and is too short when only a few patients did. Proportions with fewer
-than `FEW` patients on either side, AUC and average precision therefore take Wilson's score interval at the effective number of cases (the
+A plain percentile interval says [1, 1] when nothing went wrong, and is too short when only a few patients did. Shares, AUC and average
+precision therefore take Wilson's score interval at the effective number of cases (the
 bootstrap's own variance says how many independent ones the set is worth); at 0 or 1 exactly, Clopper and Pearson's or Newcombe's over
 patients. Mean losses take a bootstrap-t interval. How often each holds the truth is measured in docs/numbers.md.
 """
@@ -147,8 +147,6 @@ class PatientBootstrap:
             return _interval(value, *clopper_pearson_edge(value, n_patients), n_films, n_patients)
         totals = self.sums(np.stack([success, base], axis=1))
         drawn = np.divide(totals[:, 0], totals[:, 1], out=np.full(self.draws, np.nan), where=totals[:, 1] > 0)
-        if min(self.patients_with(success), self.patients_with(failure)) >= FEW:
-            return _interval(value, *percentiles(drawn), n_films, n_patients)
         return _interval(value, *effective_wilson(value, drawn, n_films, self.effective_patients(base)), n_films, n_patients)
 
     def mean(self, values: ArrayLike, *, least: float = -math.inf, most: float = math.inf) -> Interval:
@@ -160,9 +158,10 @@ class PatientBootstrap:
         numbers = np.asarray(values, dtype=np.float64)
         if not self.n_films:
             return _interval(math.nan, math.nan, math.nan, 0, 0)
-        value, low, high = float(numbers.mean()), math.nan, math.nan
-        if self.n_patients > 1:
-            low, high = self._bootstrap_t(numbers)
+        value = float(numbers.mean())
+        if self.n_patients < 2:
+            return _interval(value, math.nan, math.nan, self.n_films, self.n_patients)
+        low, high = self._bootstrap_t(numbers)
         return _interval(value, max(least, low), min(most, high), self.n_films, self.n_patients)
 
     def _bootstrap_t(self, numbers: Floats) -> tuple[float, float]:
@@ -327,14 +326,25 @@ def mean_of_perfect_edge(counts: Sequence[int]) -> float:
 def scaled_noise_limits(gaps: Floats, noise: Floats) -> tuple[float, float]:
     """95 % interval of sum |true gap| over bins, whose estimate sum |gap| is too high because noise in a bin never cancels its gap.
 
-    gaps: as seen, [bins]; noise: of the gaps in bootstrap draws, [draws, bins]. True gaps are taken to be the ones seen times a common
+    gaps: as seen, [bins]; noise: of the gaps in bootstrap draws, [draws, bins]. True gaps are taken to be those of a shape times a common
     factor, and the interval is of the factors under which the estimate would not be surprising (inversion of a bootstrap test, Carpenter
-    1999): 0 belongs to it when the noise alone explains the gaps.
+    1999): 0 belongs to it when the noise alone explains the gaps. The shape is not known: the gaps seen are more ragged than the true
+    ones, the gaps drawn to their mean as far as the noise explains their spread (James and Stein 1961) are smoother; both are asked.
     """
+    mean, unevenness = gaps.mean(), ((gaps - gaps.mean()) ** 2).mean()
+    kept = max(0.0, 1 - float(noise.var(axis=0).mean() / unevenness)) if unevenness > 0 else 0.0
+    sure = max(0.0, 1 - float(noise.mean(axis=1).var() / mean**2)) if mean else 0.0
+    lows, highs = zip(*(_limits_along(shape, gaps, noise) for shape in (gaps, sure * mean + kept * (gaps - mean))), strict=True)
+    return min(lows), max(highs)
+
+
+def _limits_along(shape: Floats, gaps: Floats, noise: Floats) -> tuple[float, float]:
+    """The interval of `scaled_noise_limits` for true gaps that are a multiple of `shape`; of the gaps seen where the shape is flat."""
     seen = float(np.abs(gaps).sum())
+    shape = shape if np.abs(shape).sum() > 1e-12 else gaps
 
     def reach(factor: float, share: float) -> float:
-        return float(np.quantile(np.abs(factor * gaps + noise).sum(axis=1), share))
+        return float(np.quantile(np.abs(factor * shape + noise).sum(axis=1), share))
 
     def factor_at(share: float) -> float:
         if reach(0.0, share) >= seen:
@@ -347,7 +357,8 @@ def scaled_noise_limits(gaps: Floats, noise: Floats) -> tuple[float, float]:
             low, high = (middle, high) if reach(middle, share) < seen else (low, middle)
         return high
 
-    return factor_at((1 + LEVEL) / 2) * seen, factor_at((1 - LEVEL) / 2) * seen
+    size = float(np.abs(shape).sum())
+    return factor_at((1 + LEVEL) / 2) * size, factor_at((1 - LEVEL) / 2) * size
 
 
 def hanley_mcneil(area: float, positives: int, negatives: int) -> float:
