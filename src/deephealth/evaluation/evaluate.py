@@ -20,7 +20,6 @@ from deephealth.evaluation.intervals import (
     PatientBootstrap,
     effective_wilson,
     mean_of_perfect_edge,
-    percentiles,
     ratio_limits,
     scaled_noise_limits,
 )
