@@ -21,6 +21,7 @@ from deephealth.evaluation.metrics import Floats, Ints, auc, average_precision
 DRAWS = 2000
 LEVEL = 0.95
 FEW = 10
+FEW_FOR_AUC = 50
 Limits = tuple[float, float, float]
 _Z = 1.959963984540054
 _CHUNK = 64
@@ -209,6 +210,12 @@ class PatientBootstrap:
             return 1.0
         least = min(1.0, hanley_mcneil(0.9, int(truth.sum()), int((~truth).sum())) / hanley_mcneil(0.9, *sides))
         return max(float(np.nanvar(drawn)) / expected, least)
+
+    def auc_is_small(self, value: float, positive: ArrayLike) -> bool:
+        """Whether the patients are too few for percentiles of an AUC of `value`."""
+        truth = np.asarray(positive, dtype=bool)
+        fewest = min(self.patients_with(truth), self.patients_with(~truth))
+        return fewest < FEW_FOR_AUC or fewest * min(value, 1 - value) < FEW / 2
 
     def average_precision(self, scores: ArrayLike, positive: ArrayLike) -> Interval:
         """Average precision of scores [n] for the films marked positive, bool [n].
