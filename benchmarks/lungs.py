@@ -77,7 +77,7 @@ def _row(name: str, answers: list[lung_scores.Answer]) -> str:
     from deephealth.evaluation.lungs import MARGIN
 
     plain, grown = lung_scores.agreement(answers), lung_scores.agreement(answers, margin=MARGIN)
-    left = PatientBootstrap(grown.patients).mean(1 - grown.covered)
+    left = PatientBootstrap(grown.patients).mean(1 - grown.covered, least=0, most=1)
     mean, cover, plausible = plain.mean_dice(), plain.mean_covered(), plain.share_plausible()
     cells = [f"{value.value:.3f} ({value.low:.3f} to {value.high:.3f})" for value in (mean, cover, plausible)]
     rest = f"{left.value:.2%} ({left.low:.2%} to {left.high:.2%})"
