@@ -19,6 +19,7 @@ MODULES = {
     "cores": "cores",
     "start": "start",
     "memory": "memory",
+    "leakage": "leakage",
     "install": "install",
     "keras": "keras_loop",
     "coverage": "coverage",

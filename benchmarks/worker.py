@@ -1,4 +1,4 @@
-"""What benchmarks run in a process of its own: python -m benchmarks.worker extract TASK | spin PROCESSOR SECONDS | peak COMMAND...
+"""What benchmarks run in a process of its own: python -m benchmarks.worker extract TASK | spin PROCESSOR SECONDS | leakage FOLDER | peak COMMAND...
 
 Nothing but the standard library is imported before the process is bound to its processors.
 """
@@ -45,6 +45,25 @@ def spin(processor: str, seconds: str) -> None:
     print((time.process_time() - cpu) / (time.perf_counter() - clock))
 
 
+def leakage(folder: str) -> None:
+    """Scan the films of a folder and check a split of them, two threads; print seconds and the process's largest memory in bytes."""
+    from deephealth.datasets.duplicates import find_duplicates
+    from deephealth.datasets.facts import scan_films
+    from deephealth.datasets.leakage import check_leakage
+    from deephealth.datasets.sources import open_dataset
+    from deephealth.datasets.split import make_split
+    from deephealth.settings.threads import limit, peak_memory_mb
+
+    limit(2)
+    index = open_dataset(folder)
+    start = time.perf_counter()
+    facts = scan_films(index, threads=2)
+    scanned, cpu = time.perf_counter(), time.process_time()
+    check_leakage(index, make_split(index), facts)
+    result = {"scan": scanned - start, "check": time.perf_counter() - scanned, "check_cpu": time.process_time() - cpu}
+    print(json.dumps({**result, "pairs": len(find_duplicates(facts)), "peak": round(peak_memory_mb() * 2**20)}))
+
+
 def peak(arguments: Sequence[str]) -> None:
     """Run a deephealth command in this process, then print its exit code and the process's largest memory in bytes."""
     from deephealth.cli.main import main
@@ -60,5 +79,7 @@ if __name__ == "__main__":
         extract(*words)
     elif task == "spin":
         spin(*words)
+    elif task == "leakage":
+        leakage(*words)
     else:
         peak(words)

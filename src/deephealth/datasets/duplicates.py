@@ -1,7 +1,7 @@
 """Films that are the same picture: equal files, near-identical copies, and films that a backbone has already seen.
 
-All comparisons work on 64x64 thumbnails (`facts.FilmFacts`). Chest films resemble each other, so nothing here compares grey levels as they
-are: what all share is removed first, and what is compared is the fine pattern that belongs to one exposure.
+All comparisons work on small versions of the films (`facts.FilmFacts`). Chest films resemble each other, so nothing here compares grey
+levels as they are: what all share is removed first, and what is compared is the fine pattern that belongs to one exposure.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from deephealth.datasets.copies import changed_copies
+from deephealth.datasets.patterns import blurred
 
 if TYPE_CHECKING:
     from deephealth.datasets.facts import FilmFacts
@@ -37,38 +40,51 @@ def _laid(pictures: NDArray[Any], turns: int, mirrored: bool) -> NDArray[Any]:
     return np.rot90(pictures[:, :, ::-1] if mirrored else pictures, turns, axes=(1, 2))
 
 
-# How a copy may have been turned: the eight ways to lay a square on itself. Small turns and crops would join here.
+# The eight ways to lay a square on itself, with their names; changes in between are for `copies.changed_copies`.
 View = Callable[[NDArray[Any]], NDArray[Any]]
-_VIEWS: tuple[View, ...] = tuple(partial(_laid, turns=turns, mirrored=mirrored) for mirrored in (False, True) for turns in range(4))
+_VIEWS: dict[str, View] = {
+    ", ".join(["mirrored"] * mirrored + [f"turned by {min(turns, 4 - turns) * 90} degrees"] * (turns > 0)): partial(
+        _laid, turns=turns, mirrored=mirrored
+    )
+    for mirrored in (False, True)
+    for turns in range(4)
+}
 
 _found: weakref.WeakKeyDictionary[FilmFacts, tuple[Pair, ...]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two films, by name, that are the same picture: `similarity` is 1 for equal files, else the correlation of `find_duplicates`."""
+    """Two films, by name, that are the same picture: `similarity` is 1 for equal files, else the correlation of `find_duplicates`.
+
+    change: how one differs from the other, as "mirrored, turned by 10 degrees"; "" for nothing but encoding, size or brightness.
+    """
 
     a: str
     b: str
     kind: Literal["exact", "near"]
     similarity: float
+    change: str = ""
 
 
 def find_duplicates(facts: FilmFacts) -> tuple[Pair, ...]:
     """Pairs of films that are copies of each other: equal files ("exact") and near-identical pictures ("near"), in index order.
 
     Of k equal files the first is paired with each of the others, and only the first is compared with other pictures.
-    Near, in two steps, for each of the eight ways to lay one film on the other (mirrored, turned by quarters):
-    films whose fine patterns at 32x32 correlate over 0.6 are looked at closely, and are copies when those at 64x64 correlate over 0.6 and
-    the perceptual hashes differ in at most 30 of 256 bits, or over 0.82 and in at most 45. A fine pattern is the thumbnail less its own
-    blurred self (Gaussian, 2 of 64 pixels); the number reported is the correlation at 64x64.
+    Near copies are found in one of two ways; where both find a pair, the first one's similarity is reported.
 
-    Measured. Plain correlation of 32x32 thumbnails over 0.97 finds 11 false pairs among 5,232 films of children. This rule finds the 28
-    known pairs and no other; on 7,185 films of five sources (25.8 million pairs) it finds 25 more, all true by name or by eye: one COVID
-    collection holds films of another. 770 films of five sources re-encoded at JPEG quality 30, at half size, 96x96 or 224x224,
+    Whole copies: films are compared in each of the eight ways to lay one on the other (mirrored, turned by quarters). Those whose fine
+    patterns at 32x32 correlate over 0.6 are looked at closely, and are copies when those at 64x64 correlate over 0.6 and the perceptual
+    hashes differ in at most 30 of 256 bits, or over 0.82 and in at most 45. A fine pattern is the thumbnail less its own blurred self
+    (Gaussian, 2 of 64 pixels); the similarity is the correlation at 64x64.
+
+    Changed copies, turned by up to 12 degrees, cropped or shifted, with a mirroring or quarter turns or without: `copies.changed_copies`,
+    when the facts have details. The similarity is the correlation of the details of the two films, laid on each other.
+
+    Measured, whole copies. Plain correlation of 32x32 thumbnails over 0.97 finds 11 false pairs among 5,232 films of children. This rule
+    finds the 28 known pairs and no other. 770 films of five sources re-encoded at JPEG quality 30, at half size, 96x96 or 224x224,
     20 % brighter or darker, gamma 0.7 or 1.4, with noise of 5 grey levels: correlation 0.87 and more, at most 30 bits. Different films:
-    0.81 at most in any position, and then at least 37 bits.
-    Not found, mostly: copies that were turned by a few degrees, shifted by more than 1 % or cropped by more than 2 %.
+    0.81 at most in any position, and then at least 37 bits. For changed copies see docs/decisions/008-copies.md.
     """
     if facts not in _found:
         _found[facts] = _search(facts)
@@ -108,12 +124,11 @@ def match_seen(facts: FilmFacts, seen: NDArray[np.uint8]) -> tuple[str, ...]:
     return tuple(hits)
 
 
-def shrink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The 64x64 thumbnail, uint8, of a film, uint8 [H, W]: each value the mean of the pixels under it."""
+def shrink(pixels: NDArray[np.uint8], side: int = THUMBNAIL_SIDE) -> NDArray[np.uint8]:
+    """The thumbnail of `side` x `side`, uint8, of a film, uint8 [H, W]: each value the mean of the pixels under it."""
     from PIL import Image
 
-    side = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize(side, Image.Resampling.BOX), dtype=np.uint8)
+    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize((side, side), Image.Resampling.BOX), dtype=np.uint8)
 
 
 def hash_thumbnails(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -130,11 +145,10 @@ def hash_thumbnails(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def fine_patterns(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What `find_duplicates` correlates: uint8 [n, 64, 64] to float32 [n, 64, 64], mean 0 and length 1 each (all 0 for a blank film)."""
-    blur = _blur_matrix()
     patterns = np.empty(thumbnails.shape, dtype=np.float32)
     for start in range(0, len(thumbnails), _BLOCK):
         part = thumbnails[start : start + _BLOCK].astype(np.float32)
-        patterns[start : start + _BLOCK] = _unit(part - blur @ part @ blur.T, _FLATTEST * THUMBNAIL_SIDE)
+        patterns[start : start + _BLOCK] = _unit(part - blurred(part, _BLUR), _FLATTEST * THUMBNAIL_SIDE)
     return patterns
 
 
@@ -146,27 +160,36 @@ def _search(facts: FilmFacts) -> tuple[Pair, ...]:
         if origin != row:
             pairs.append((origin, row, Pair(facts.names[origin], facts.names[row], "exact", 1.0)))
     rows = np.array(sorted(first.values()), dtype=np.int64)
-    for i, j, correlation in _near(facts.thumbnails[rows]):
+    whole = _near(facts.thumbnails[rows])
+    for i, j, similarity, change in [*((*key, *value) for key, value in whole.items()), *_changed(facts, rows, frozenset(whole))]:
         a, b = int(rows[i]), int(rows[j])
-        pairs.append((a, b, Pair(facts.names[a], facts.names[b], "near", round(correlation, 4))))
+        pairs.append((a, b, Pair(facts.names[a], facts.names[b], "near", round(similarity, 4), change)))
     return tuple(pair for _, _, pair in sorted(pairs, key=lambda item: item[:2]))
 
 
-def _near(thumbnails: NDArray[np.uint8]) -> list[tuple[int, int, float]]:
-    """Pairs i < j of near copies and their correlation, the best over the views of film i."""
+def _changed(facts: FilmFacts, rows: NDArray[np.int64], known: frozenset[tuple[int, int]]) -> list[tuple[int, int, float, str]]:
+    if facts.details is None:
+        return []
+    aspects = facts.width[rows] / np.maximum(facts.height[rows], 1)
+    found = changed_copies(facts.thumbnails[rows], facts.details[rows], aspects, known)
+    return [(copy.i, copy.j, copy.similarity, copy.change) for copy in found]
+
+
+def _near(thumbnails: NDArray[np.uint8]) -> dict[tuple[int, int], tuple[float, str]]:
+    """Pairs i < j of whole copies, their correlation, the best over the views of film i, and that view."""
     patterns = fine_patterns(thumbnails)
     halved = _unit(patterns.reshape(-1, _HALF, 2, _HALF, 2).mean(axis=(2, 4)).astype(np.float32), 0.0)
     hashes = hash_thumbnails(thumbnails)
-    best: dict[tuple[int, int], float] = {}
-    for view in _VIEWS:
+    best: dict[tuple[int, int], tuple[float, str]] = {}
+    for name, view in _VIEWS.items():
         for i, j in _candidates(halved, view):
             correlation = np.einsum("nxy,nxy->n", view(patterns[i]), patterns[j])
             differing = _differing(hash_thumbnails(view(thumbnails[i])), hashes[j])
             alike = [(correlation > lowest) & (differing <= most) for lowest, most in NEAR]
             for row in np.flatnonzero(np.logical_or.reduce(alike)):
                 pair = int(i[row]), int(j[row])
-                best[pair] = max(best.get(pair, 0.0), min(float(correlation[row]), 1.0))
-    return [(i, j, correlation) for (i, j), correlation in best.items()]
+                best[pair] = max(best.get(pair, (0.0, "")), (min(float(correlation[row]), 1.0), name))
+    return best
 
 
 def _candidates(halved: NDArray[np.float32], view: View) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
@@ -210,15 +233,3 @@ def _cosines(count: int) -> NDArray[np.float64]:
     basis: NDArray[np.float64] = np.cos(np.pi * np.arange(count)[:, None] * places / THUMBNAIL_SIDE) * np.sqrt(2 / THUMBNAIL_SIDE)
     basis[0] /= np.sqrt(2)
     return basis
-
-
-@lru_cache(maxsize=1)
-def _blur_matrix() -> NDArray[np.float32]:
-    """Gaussian blur along one axis, edge pixels repeated outwards: float32 [64, 64], rows summing to 1."""
-    reach = int(4 * _BLUR + 0.5)
-    offsets = np.arange(-reach, reach + 1)
-    kernel = np.exp(-0.5 * (offsets / _BLUR) ** 2)
-    matrix = np.zeros((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    for row in range(THUMBNAIL_SIDE):
-        np.add.at(matrix[row], np.clip(row + offsets, 0, THUMBNAIL_SIDE - 1), kernel / kernel.sum())
-    return matrix.astype(np.float32)

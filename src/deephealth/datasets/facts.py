@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deephealth.datasets.copies import DETAIL_SIDE
 from deephealth.datasets.duplicates import HASH_BYTES, THUMBNAIL_SIDE, hash_thumbnails, shrink
 from deephealth.datasets.index import DatasetIndex, Film, Problem
 from deephealth.errors import FilmError
@@ -26,9 +27,10 @@ from deephealth.settings.records import RecordTable, record_key
 STAGE = "film facts"
 _THUMBNAIL_BYTES = THUMBNAIL_SIDE * THUMBNAIL_SIDE
 _SIZE_BYTES = 8  # width and height, 4 bytes each, little endian
-_RECORD_BYTES = _THUMBNAIL_BYTES + HASH_BYTES + _SIZE_BYTES
+_DETAIL_BYTES = DETAIL_SIDE * DETAIL_SIDE
+_RECORD_BYTES = _THUMBNAIL_BYTES + HASH_BYTES + _DETAIL_BYTES + _SIZE_BYTES
 _FLUSH_EVERY = 64
-_TABLE = "films-1.records"  # the number rises when the thumbnail or the hash is computed in another way
+_TABLE = "films-2.records"  # the number rises when a record holds something else or is computed in another way
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,8 @@ class FilmFacts:
     sha256: of each file, hex. width, height: pixels, int32 [n]. file_bytes: int64 [n].
     thumbnails: uint8 [n, 64, 64], each value the mean of the film's pixels under it (aspect ratio squashed).
     phash: uint8 [n, 32], `duplicates.perceptual_hash` of each film.
+    details: uint8 [n, 128, 128], as the thumbnails but larger, to tell whether a turned or cropped film is the same picture (16 KB a film);
+    None where they were not gathered: such copies are then not looked for.
     """
 
     names: tuple[str, ...]
@@ -48,6 +52,7 @@ class FilmFacts:
     thumbnails: NDArray[np.uint8]
     phash: NDArray[np.uint8]
     problems: tuple[Problem, ...] = ()
+    details: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +126,7 @@ def _look(film: Film, known: frozenset[bytes]) -> _Row | Problem:
 def _pack(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     thumbnail = shrink(pixels)
     size = np.array([pixels.shape[1], pixels.shape[0]], dtype="<u4").view(np.uint8)
-    return np.concatenate([thumbnail.ravel(), hash_thumbnails(thumbnail[None])[0], size])
+    return np.concatenate([thumbnail.ravel(), hash_thumbnails(thumbnail[None])[0], shrink(pixels, DETAIL_SIDE).ravel(), size])
 
 
 def _values(row: _Row, store: RecordTable | None, stored: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
@@ -146,4 +151,5 @@ def _facts(rows: list[_Row], packed: NDArray[np.uint8], problems: list[Problem])
         thumbnails=packed[:, :_THUMBNAIL_BYTES].reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE),
         phash=hashes.copy(),
         problems=tuple(problems),
+        details=packed[:, _THUMBNAIL_BYTES + HASH_BYTES : -_SIZE_BYTES].reshape(-1, DETAIL_SIDE, DETAIL_SIDE),
     )
