@@ -48,7 +48,9 @@ def main() -> int:
 
 def _real(folders: tuple[str, ...]) -> NDArray[np.uint8]:
     shared = ROOT.parent / "shared" / "data"
-    paths = [path for folder in folders for path in sorted((shared / folder).rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
+    paths = [
+        path for folder in folders for path in sorted((shared / folder).rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg", ".png")
+    ]
     return np.array([shrink(read_film(path.read_bytes(), name=path.name).pixels) for path in paths])
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deephealth.datasets.copies import changed_copies
+from deephealth.datasets.copies import changed_copies, confirmed, square_laying
 from deephealth.datasets.patterns import blurred
 
 if TYPE_CHECKING:
@@ -36,19 +36,26 @@ _SKIPPED = 10  # zigzag number of the first DCT coefficient in the hash: the one
 _BLOCK = 512
 
 
-def _laid(pictures: NDArray[Any], turns: int, mirrored: bool) -> NDArray[Any]:
-    return np.rot90(pictures[:, :, ::-1] if mirrored else pictures, turns, axes=(1, 2))
-
-
-# The eight ways to lay a square on itself, with their names; changes in between are for `copies.changed_copies`.
 View = Callable[[NDArray[Any]], NDArray[Any]]
-_VIEWS: dict[str, View] = {
-    ", ".join(["mirrored"] * mirrored + [f"turned by {min(turns, 4 - turns) * 90} degrees"] * (turns > 0)): partial(
-        _laid, turns=turns, mirrored=mirrored
-    )
-    for mirrored in (False, True)
-    for turns in range(4)
-}
+
+
+@dataclass(frozen=True)
+class _Square:
+    """One of the eight ways to lay a square on itself; changes in between are for `copies.changed_copies`."""
+
+    turns: int
+    mirrored: bool
+
+    def __call__(self, pictures: NDArray[Any]) -> NDArray[Any]:
+        return np.rot90(pictures[:, :, ::-1] if self.mirrored else pictures, self.turns, axes=(1, 2))
+
+    @property
+    def name(self) -> str:
+        turned = f"turned by {min(self.turns, 4 - self.turns) * 90} degrees"
+        return ", ".join(["mirrored"] * self.mirrored + [turned] * (self.turns > 0))
+
+
+_VIEWS = tuple(_Square(turns, mirrored) for mirrored in (False, True) for turns in range(4))
 
 _found: weakref.WeakKeyDictionary[FilmFacts, tuple[Pair, ...]] = weakref.WeakKeyDictionary()
 
@@ -76,7 +83,8 @@ def find_duplicates(facts: FilmFacts) -> tuple[Pair, ...]:
     Whole copies: films are compared in each of the eight ways to lay one on the other (mirrored, turned by quarters). Those whose fine
     patterns at 32x32 correlate over 0.6 are looked at closely, and are copies when those at 64x64 correlate over 0.6 and the perceptual
     hashes differ in at most 30 of 256 bits, or over 0.82 and in at most 45. A fine pattern is the thumbnail less its own blurred self
-    (Gaussian, 2 of 64 pixels); the similarity is the correlation at 64x64.
+    (Gaussian, 2 of 64 pixels); the similarity is the correlation at 64x64. Where the facts have details, these must not speak against it
+    (`copies.confirmed`).
 
     Changed copies, turned by up to 12 degrees, cropped or shifted, with a mirroring or quarter turns or without: `copies.changed_copies`,
     when the facts have details. The similarity is the correlation of the details of the two films, laid on each other.
@@ -160,7 +168,7 @@ def _search(facts: FilmFacts) -> tuple[Pair, ...]:
         if origin != row:
             pairs.append((origin, row, Pair(facts.names[origin], facts.names[row], "exact", 1.0)))
     rows = np.array(sorted(first.values()), dtype=np.int64)
-    whole = _near(facts.thumbnails[rows])
+    whole = _near(facts.thumbnails[rows], None if facts.details is None else facts.details[rows])
     for i, j, similarity, change in [*((*key, *value) for key, value in whole.items()), *_changed(facts, rows, frozenset(whole))]:
         a, b = int(rows[i]), int(rows[j])
         pairs.append((a, b, Pair(facts.names[a], facts.names[b], "near", round(similarity, 4), change)))
@@ -175,20 +183,23 @@ def _changed(facts: FilmFacts, rows: NDArray[np.int64], known: frozenset[tuple[i
     return [(copy.i, copy.j, copy.similarity, copy.change) for copy in found]
 
 
-def _near(thumbnails: NDArray[np.uint8]) -> dict[tuple[int, int], tuple[float, str]]:
-    """Pairs i < j of whole copies, their correlation, the best over the views of film i, and that view."""
+def _near(thumbnails: NDArray[np.uint8], details: NDArray[np.uint8] | None) -> dict[tuple[int, int], tuple[float, str]]:
+    """Pairs i < j of whole copies, their correlation, the best over the views of film i, and the name of that view."""
     patterns = fine_patterns(thumbnails)
     halved = _unit(patterns.reshape(-1, _HALF, 2, _HALF, 2).mean(axis=(2, 4)).astype(np.float32), 0.0)
     hashes = hash_thumbnails(thumbnails)
     best: dict[tuple[int, int], tuple[float, str]] = {}
-    for name, view in _VIEWS.items():
+    for view in _VIEWS:
         for i, j in _candidates(halved, view):
             correlation = np.einsum("nxy,nxy->n", view(patterns[i]), patterns[j])
             differing = _differing(hash_thumbnails(view(thumbnails[i])), hashes[j])
-            alike = [(correlation > lowest) & (differing <= most) for lowest, most in NEAR]
-            for row in np.flatnonzero(np.logical_or.reduce(alike)):
+            alike = np.logical_or.reduce([(correlation > lowest) & (differing <= most) for lowest, most in NEAR])
+            if details is not None:
+                laying = square_laying(view.turns, view.mirrored)
+                alike[alike] = confirmed(details, i[alike], j[alike], np.repeat(laying[None], int(alike.sum()), axis=0))
+            for row in np.flatnonzero(alike):
                 pair = int(i[row]), int(j[row])
-                best[pair] = max(best.get(pair, (0.0, "")), (min(float(correlation[row]), 1.0), name))
+                best[pair] = max(best.get(pair, (0.0, "")), (min(float(correlation[row]), 1.0), view.name))
     return best
 
 

@@ -16,17 +16,20 @@ from numpy.typing import NDArray
 from deephealth.datasets.duplicates import find_duplicates, match_seen
 from deephealth.datasets.facts import FilmFacts
 from deephealth.datasets.index import DatasetIndex, Film
+from deephealth.datasets.names import name_notes, origins
 from deephealth.datasets.split import SPLITS, Split
 
 Kind = Literal["exact", "near", "patient", "augmented", "backbone"]
 KINDS: tuple[Kind, ...] = ("exact", "near", "patient", "augmented", "backbone")
+_CERTAINTY: tuple[Kind, ...] = ("exact", "patient", "augmented", "backbone", "near")
 
 
 @dataclass(frozen=True)
 class Finding:
     """One leak: film `a` is like film `b` ("" for backbone), which stands in an earlier split of train, validation, test.
 
-    exact, near: `a` is a copy of `b`. augmented: `a` and `b` come from one origin. One finding for each film `a`.
+    exact, near: `a` is a copy of `b`, `similarity` as in `duplicates.Pair`. augmented: `a` and `b` come from one origin, as the data set
+    says or as their names do. One finding for each film `a`.
     patient: `a` and `b` are films of one patient. One finding for each patient and pair of splits.
     backbone: the backbone learned from `a`. One finding for each film, in whichever split.
     """
@@ -35,6 +38,7 @@ class Finding:
     a: str
     b: str
     detail: str
+    similarity: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class LeakageReport:
 
     counts: findings of each kind, and `backbone_train`, `backbone_validation`, `backbone_test`. films: how many were looked at.
     unread: how many of them have no facts. backbone_checked: whether the hashes of a backbone's films were given.
+    notes: what in names of films and folders should make a person look; no leak by itself.
     """
 
     findings: tuple[Finding, ...]
@@ -50,6 +55,7 @@ class LeakageReport:
     films: int = 0
     unread: int = 0
     backbone_checked: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def leaks(self) -> bool:
@@ -70,6 +76,18 @@ class LeakageReport:
         backbone = " and the backbone learned from none of them" if self.backbone_checked else ""
         return f"No leakage found: {_count(self.films, 'film')}, no copy and no patient on two sides of the split{backbone}{unread}."
 
+    def table(self, limit: int = 20) -> str:
+        """The findings for a terminal, the most certain first, one a line with the names of the films, and the notes; "" for none of both.
+
+        At most `limit` findings, and a line that says how many more there are. Exact copies come first, then what the data set says
+        itself (patients, origins, a backbone's films), then near copies by their similarity.
+        """
+        ordered = sorted(self.findings, key=lambda finding: (_CERTAINTY.index(finding.kind), -finding.similarity, finding.a, finding.b))
+        lines = [f"{finding.kind:9} {finding.a}{' = ' + finding.b if finding.b else ''}: {finding.detail}" for finding in ordered[:limit]]
+        if len(ordered) > limit:
+            lines.append(f"... and {_count(len(ordered) - limit, 'finding')} more")
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
     def to_json(self) -> dict[str, Any]:
         """The report as values that JSON can hold."""
         return {
@@ -80,6 +98,7 @@ class LeakageReport:
             "backbone_checked": self.backbone_checked,
             "counts": dict(self.counts),
             "findings": [asdict(finding) for finding in self.findings],
+            "notes": list(self.notes),
         }
 
 
@@ -101,7 +120,8 @@ def check_leakage(index: DatasetIndex, split: Split, facts: FilmFacts, *, seen: 
     counts.update(finding.kind for finding in findings)
     counts.update(f"backbone_{place[finding.a]}" for finding in findings if finding.kind == "backbone")
     unread = len(placed.keys() - set(facts.names))
-    return LeakageReport(tuple(findings), {str(kind): n for kind, n in counts.items()}, len(placed), unread, seen is not None)
+    notes = name_notes(tuple(placed.values()), place, index.classes)
+    return LeakageReport(tuple(findings), {str(kind): n for kind, n in counts.items()}, len(placed), unread, seen is not None, notes)
 
 
 def _copies(facts: FilmFacts, place: dict[str, str]) -> list[Finding]:
@@ -111,7 +131,7 @@ def _copies(facts: FilmFacts, place: dict[str, str]) -> list[Finding]:
     for name, digest in digest_of.items():
         if name in place:
             same_file[digest].append(name)
-    best: dict[tuple[str, str], tuple[float, str]] = {}
+    best: _Best = {}
     for names in same_file.values():
         _link_earlier(names, place, "exact", 1.0, best)
     for pair in find_duplicates(facts):
@@ -119,24 +139,27 @@ def _copies(facts: FilmFacts, place: dict[str, str]) -> list[Finding]:
             # Of equal files only the first is in a near pair: what holds for it holds for all.
             for a in same_file[digest_of[pair.a]]:
                 for b in same_file[digest_of[pair.b]]:
-                    _link_earlier((a, b), place, "near", pair.similarity, best)
+                    _link_earlier((a, b), place, "near", pair.similarity, best, pair.change)
     return [
-        Finding("exact" if kind == "exact" else "near", a, b, f"{place[a]} film equal to a {place[b]} film" + _similar(kind, similarity))
-        for (kind, a), (similarity, b) in sorted(best.items())
+        Finding("exact", a, b, f"{place[a]} film equal to a {place[b]} film")
+        if kind == "exact"
+        else Finding("near", a, b, f"{place[a]} film equal to a {place[b]} film but {_differing(change, similarity)}", similarity)
+        for (kind, a), (similarity, b, change) in sorted(best.items())
     ]
 
 
-def _link_earlier(
-    names: Sequence[str], place: dict[str, str], kind: str, similarity: float, best: dict[tuple[str, str], tuple[float, str]]
-) -> None:
+_Best = dict[tuple[str, str], tuple[float, str, str]]  # (kind, film) -> similarity, the other film, change
+
+
+def _link_earlier(names: Sequence[str], place: dict[str, str], kind: str, similarity: float, best: _Best, change: str = "") -> None:
     first = min(names, key=lambda name: (SPLITS.index(place[name]), name), default="")
     for name in names:
-        if place[name] != place[first] and similarity > best.get((kind, name), (0.0, ""))[0]:
-            best[kind, name] = (similarity, first)
+        if place[name] != place[first] and similarity > best.get((kind, name), (0.0, "", ""))[0]:
+            best[kind, name] = (similarity, first, change)
 
 
-def _similar(kind: str, similarity: float) -> str:
-    return "" if kind == "exact" else f" but for encoding or brightness (correlation {similarity:.3f})"
+def _differing(change: str, similarity: float) -> str:
+    return f"{change or 'for encoding or brightness'} (correlation {similarity:.3f})"
 
 
 def _patients(films: Iterable[Film], place: dict[str, str]) -> list[Finding]:
@@ -154,16 +177,23 @@ def _patients(films: Iterable[Film], place: dict[str, str]) -> list[Finding]:
 
 
 def _augmented(films: Iterable[Film], place: dict[str, str]) -> list[Finding]:
+    """The origin that a data set names is believed, and so is one that only the copy's name gives; which it was is said."""
+    films = list(films)
     families: dict[str, list[str]] = defaultdict(list)
-    for film in films:
-        if film.origin:
-            families[film.origin].append(film.name)
-    best: dict[tuple[str, str], tuple[float, str]] = {}
+    for name, origin in origins(films).items():
+        families[origin].append(name)
+    stated = {film.name for film in films if film.origin}
+    best: _Best = {}
     for origin, copies in sorted(families.items()):
         _link_earlier([*copies, origin] if origin in place else copies, place, "augmented", 1.0, best)
     return [
-        Finding("augmented", a, b, f"{place[a]} film of the same origin as a {place[b]} film") for (_, a), (_, b) in sorted(best.items())
+        Finding("augmented", a, b, f"{place[a]} film of the same origin as a {place[b]} film{_by_name({a, b}, stated)}")
+        for (_, a), (_, b, _) in sorted(best.items())
     ]
+
+
+def _by_name(films: set[str], stated: set[str]) -> str:
+    return "" if films & stated else ", by their names"
 
 
 def _backbone(facts: FilmFacts, place: dict[str, str], seen: NDArray[np.uint8] | None) -> list[Finding]:

@@ -22,6 +22,7 @@ from typing import Literal, cast
 from deephealth.datasets.duplicates import find_duplicates
 from deephealth.datasets.facts import FilmFacts
 from deephealth.datasets.index import DatasetIndex, Film
+from deephealth.datasets.names import origins
 from deephealth.errors import DatasetError, UsageError
 from deephealth.settings.atomic import write_bytes
 
@@ -142,16 +143,15 @@ def folds(index: DatasetIndex, *, n: int = 5, seed: int = 0, facts: FilmFacts | 
 def group_films(index: DatasetIndex, facts: FilmFacts | None = None) -> dict[str, tuple[Film, ...]]:
     """Films that must stay together, by the group's name: the first, in alphabetical order, of the patients in it.
 
-    Joined are films of one patient, an augmented copy and its origin (and all copies of one origin), and, with `facts`, copies of one
-    picture. A film without a patient is a patient of its own.
+    Joined are films of one patient, an augmented copy and its origin (and all copies of one origin, as `names.origins` has it), and, with
+    `facts`, copies of one picture. A film without a patient is a patient of its own.
     """
     links = _Links()
     by_name = {film.name: film for film in index.films}
-    for film in index.films:
-        if film.origin:
-            origin = by_name.get(film.origin)
-            # Copies of an origin that is not in the index are held together by its name.
-            links.join(("patient", _patient(film)), ("patient", _patient(origin)) if origin else ("origin", film.origin))
+    for name, origin_name in origins(index.films).items():
+        origin = by_name.get(origin_name)
+        # Copies of an origin that is not in the index are held together by its name.
+        links.join(("patient", _patient(by_name[name])), ("patient", _patient(origin)) if origin else ("origin", origin_name))
     for pair in find_duplicates(facts) if facts is not None else ():
         if pair.a in by_name and pair.b in by_name:
             links.join(("patient", _patient(by_name[pair.a])), ("patient", _patient(by_name[pair.b])))
