@@ -181,3 +181,35 @@ def test_the_sentence_has_counts_and_no_names_and_the_json_is_json() -> None:
     text = json.dumps(report.to_json(), allow_nan=False)
     assert "SECRET" not in text
     assert json.loads(text)["counts"] == report.counts
+
+
+def test_the_table_has_the_most_certain_first_and_says_how_many_more() -> None:
+    facts = facts_of({NAMES[10]: NAMES[0]}, {NAMES[11]: NAMES[1], NAMES[12]: NAMES[2]})
+    report = check_leakage(index_of({NAMES[13]: f"SECRET-{NAMES[3]}"}), placed(), facts)
+    lines = report.table().splitlines()
+    assert [line.split()[0] for line in lines] == ["exact", "patient", "near", "near"]
+    assert f"{NAMES[10]} = {NAMES[0]}: validation film equal to a train film" in lines[0]
+    assert "encoding or brightness (correlation" in lines[2]
+    assert "SECRET" not in report.table()
+    assert report.table(limit=1).splitlines()[1:] == ["... and 3 findings more"]
+    assert CLEAN.table() == ""
+
+
+def test_copies_that_only_their_names_give_away_leak_and_the_finding_says_so() -> None:
+    index = index_of()
+    renamed = {NAMES[0]: "a.png", NAMES[20]: "a_rot10.png"}
+    films = tuple(replace(film, name=renamed.get(film.name, film.name)) for film in index.films)
+    split = Split({renamed.get(name, name): place for name, place in placed().assignments.items()}, 0, "patient")
+    facts = replace(facts_of(), names=tuple(renamed.get(name, name) for name in NAMES))
+    report = check_leakage(replace(index, films=films), split, facts)
+    assert found(report, "augmented") == {"a_rot10.png": "a.png"}
+    assert report.findings[0].detail == "test film of the same origin as a train film, by their names"
+
+
+def test_notes_on_names_are_no_leak() -> None:
+    index = replace(index_of(), classes=("normal", "Normals "))
+    report = check_leakage(index, placed(), facts_of())
+    assert not report.leaks
+    assert report.notes == ("The classes 'normal' and 'Normals ' may be one class, spelt in two ways.",)
+    assert report.to_json()["notes"] == list(report.notes)
+    assert report.table() == f"note: {report.notes[0]}"
