@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from deephealth.datasets.patterns import at, blurred, disc, laid, local_patterns, refine, unit_rows
+from deephealth.datasets.patterns import at, blurred, disc, laid, local_patterns, pixel_rows, refine, unit_rows
 
 
 def smooth(seed: int, side: int = 64) -> np.ndarray:
@@ -22,7 +22,7 @@ def test_values_at_the_centres_of_pixels_are_the_pixels() -> None:
     picture = smooth(1)
     centres = (np.arange(64) + 0.5) / 32 - 1
     y, x = np.meshgrid(centres, centres, indexing="ij")
-    np.testing.assert_allclose(at(picture[None], np.stack([x.ravel(), y.ravel()]))[0], picture.ravel(), atol=0.2)
+    np.testing.assert_allclose(at(pixel_rows(picture[None]), np.stack([x.ravel(), y.ravel()]))[0], picture.ravel(), atol=0.2)
 
 
 def test_a_disc_holds_no_corner() -> None:
@@ -37,7 +37,8 @@ def test_refining_finds_a_laying_again() -> None:
     centres = (np.arange(64) + 0.5) / 32 - 1
     y, x = np.meshgrid(centres, centres, indexing="ij")
     grid = np.stack([x.ravel(), y.ravel()]).astype(np.float32)
-    pictures = np.stack([at(fine[None], grid)[0], at(fine[None], laid(true, grid)[0])[0] * 0.5 + 20]).reshape(2, 64, 64)
+    pixels = pixel_rows(fine[None])
+    pictures = np.stack([at(pixels, grid)[0], at(pixels, laid(true, grid)[0])[0] * 0.5 + 20]).reshape(2, 64, 64)
     begun = np.eye(2, 3)[None]
     found, ours, theirs = refine(pictures, np.array([0]), np.array([1]), begun, places, 10)
     assert np.abs(laid(found, places) - laid(true, places)).max() < 0.1 / 32

@@ -9,14 +9,14 @@ See docs/decisions/008-copies.md for the figures.
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deephealth.datasets.patterns import Floats, Rows, at, disc, laid, local_patterns, refine, sampled, unit_rows
+from deephealth.datasets.patterns import Floats, Rows, at, disc, laid, local_patterns, pixel_rows, refine, sampled, unit_rows
 
 DETAIL_SIDE = 128
 CANDIDATE = 0.5  # likeness of two whitened patterns above which a pair is looked at closely
@@ -160,7 +160,7 @@ def described(patterns: Floats, mean: Floats, whitening: Floats) -> Floats:
 
 def disc_patterns(thumbnails: NDArray[np.uint8]) -> Floats:
     """What tools/chest_patterns.py learns from: uint8 [n, 64, 64] to float32 [n, m], mean 0 and length 1 each."""
-    return unit_rows(at(_coarse(thumbnails), _PLACES))
+    return unit_rows(at(pixel_rows(_coarse(thumbnails)), _PLACES))
 
 
 def _coarse(thumbnails: NDArray[np.uint8]) -> Floats:
@@ -180,11 +180,12 @@ def _shared() -> tuple[Floats, Floats]:
 def _candidates(coarse: Floats, shapes: NDArray[np.float64], known: frozenset[tuple[int, int]]) -> tuple[Rows, Rows, Rows]:
     """Rows i, j and view of the pairs that are alike when film i is seen in the view, the most alike first; each pair once."""
     n = len(coarse)
-    plain = described(at(coarse, _PLACES), *_shared())
+    alike_in_shape = [(rows, pixel_rows(coarse[rows])) for rows in (np.flatnonzero(shapes == shape) for shape in np.unique(shapes))]
+    plain = _seen(alike_in_shape, shapes, _View())
     left_out = np.array([i * n + j for i, j in known], dtype=np.int64)
     keys, scores, views = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32), np.empty(0, dtype=np.int64)
     for number, view in enumerate(VIEWS):
-        for i, j, score in _alike(_seen(coarse, shapes, view), plain):
+        for i, j, score in _alike(_seen(alike_in_shape, shapes, view), plain):
             ordered = np.minimum(i, j) * n + np.maximum(i, j)
             fresh = ~np.isin(ordered, left_out)
             # The last bit keeps which of the two is seen in the view.
@@ -215,12 +216,11 @@ def _best(keys: Rows, scores: Floats, views: Rows) -> tuple[Rows, Floats, Rows]:
     return keys[kept], scores[kept], views[kept]
 
 
-def _seen(coarse: Floats, shapes: NDArray[np.float64], view: _View) -> Floats:
+def _seen(groups: Sequence[tuple[Rows, Floats]], shapes: NDArray[np.float64], view: _View) -> Floats:
     """`described` for all films seen in one view; films of one shape at a time, since a turn depends on it."""
-    values = np.empty((len(coarse), _PLACES.shape[1]), dtype=np.float32)
-    for shape in np.unique(shapes):
-        rows = shapes == shape
-        values[rows] = at(coarse[rows], laid(view.laying(float(shape))[None], _PLACES)[0])
+    values = np.empty((len(shapes), _PLACES.shape[1]), dtype=np.float32)
+    for rows, pixels in groups:
+        values[rows] = at(pixels, laid(view.laying(float(shapes[rows[0]]))[None], _PLACES)[0])
     return described(values, *_shared())
 
 

@@ -5,8 +5,8 @@ Places are in units of half a side, from -1 to 1, first across and then down, so
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,14 +47,19 @@ def disc(across: int, radius: float) -> Floats:
     return np.stack([x[inside], y[inside]]).astype(np.float32)
 
 
-def at(pictures: NDArray[Any], places: NDArray[np.floating]) -> Floats:
-    """Values, float32 [n, m], of all pictures [n, s, s] at the same places [2, m], between pixels by bilinear interpolation."""
-    side = pictures.shape[-1]
+def pixel_rows(pictures: Floats) -> Floats:
+    """Pictures [n, s, s] as `at` reads them fastest: float32 [s * s, n], all pictures' values of one pixel side by side."""
+    return np.ascontiguousarray(pictures.reshape(len(pictures), -1).T)
+
+
+def at(pixels: Floats, places: NDArray[np.floating]) -> Floats:
+    """Values, float32 [n, m], of all pictures (`pixel_rows`) at the same places [2, m], between pixels by bilinear interpolation."""
+    side = math.isqrt(len(pixels))
     corner, (right, down) = _corners(places, side)
-    flat = pictures.reshape(len(pictures), -1)
-    top = flat[:, corner] * (1 - right) + flat[:, corner + 1] * right
-    low = flat[:, corner + side] * (1 - right) + flat[:, corner + side + 1] * right
-    values: Floats = (top * (1 - down) + low * down).astype(np.float32)
+    right, down = right[:, None], down[:, None]
+    top = pixels[corner] * (1 - right) + pixels[corner + 1] * right
+    low = pixels[corner + side] * (1 - right) + pixels[corner + side + 1] * right
+    values: Floats = np.ascontiguousarray((top * (1 - down) + low * down).T)
     return values
 
 
