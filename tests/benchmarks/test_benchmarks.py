@@ -50,6 +50,15 @@ def test_a_benchmark_prints_its_line_on_phantom_films(name: str, bar: str, model
 
 
 @pytest.mark.slow
+def test_changed_copies_are_counted(model: Path, tmp_path: Path) -> None:
+    done = bench("--smoke", "--model", model, "leakage", shared=str(tmp_path / "absent"))
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("leakage: ")]
+    assert [line.split("; ")[-1].split(":")[0] for line in lines] == ["bar at most 60 s", "bar at least 99 %", "bar at most 0 pairs"]
+    assert "phantoms (n=6)" in done.stdout
+
+
+@pytest.mark.slow
 def test_whole_processes_are_timed(model: Path) -> None:
     done = bench("--smoke", "--model", model, "start")
     assert done.returncode == 0, done.stderr
@@ -78,7 +87,7 @@ def test_the_list_names_what_can_be_asked_for() -> None:
     done = bench("--list")
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
-        "predict", "cores", "start", "memory", "install", "keras", "coverage", "fine-tune",
+        "predict", "cores", "start", "memory", "leakage", "install", "keras", "coverage", "fine-tune",
     ]  # fmt: skip
 
 

@@ -117,7 +117,8 @@ def perceptual_hash(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def match_seen(facts: FilmFacts, seen: NDArray[np.uint8]) -> tuple[str, ...]:
     """Names of the films whose perceptual hash differs in at most 30 of 256 bits from one in `seen` (uint8 [m, 32]), in index order.
 
-    See `perceptual_hash` for the distances measured between copies and between different films.
+    See `perceptual_hash` for the distances measured between copies and between different films. A hash knows whole copies only: of the
+    films a backbone learned from nothing else is kept, so a turned or cropped copy of one of them is not recognised.
     """
     films, known = _words(facts.phash), _words(np.asarray(seen, dtype=np.uint8).reshape(-1, HASH_BYTES))
     if not len(known):

@@ -25,15 +25,13 @@ def local_patterns(pictures: NDArray[np.uint8], fine: float, coarse: float, arou
     """
     sharp = blurred(pictures.astype(np.float32), fine)
     band = sharp - blurred(sharp, float(np.sqrt(coarse**2 - fine**2)))
-    patterns: Floats = band / np.sqrt(np.maximum(blurred(band * band, around), 0) + _LEAST_CONTRAST)
-    return patterns
+    return np.asarray(band / np.sqrt(np.maximum(blurred(band * band, around), 0) + _LEAST_CONTRAST), dtype=np.float32)
 
 
 def blurred(pictures: Floats, deviation: float) -> Floats:
     """Gaussian blur of float32 [n, s, s] by `deviation` pixels, edge pixels repeated outwards."""
     blur = _blur_matrix(pictures.shape[-1], deviation)
-    result: Floats = blur @ pictures @ blur.T
-    return result
+    return np.asarray(blur @ pictures @ blur.T, dtype=np.float32)
 
 
 def disc(across: int, radius: float) -> Floats:
