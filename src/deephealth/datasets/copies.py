@@ -23,7 +23,7 @@ CANDIDATE = 0.5  # likeness of two whitened patterns above which a pair is looke
 MOST_CANDIDATES = 30_000  # the most alike are looked at first: only sets of very uniform films reach this
 REGISTERED = 0.65  # the same likeness after laying one on the other, below which the details need no look
 COPY = 0.87  # correlation of the details of two films laid on each other above which they are one picture
-CONFIRMED = 0.65  # the same, below which films of one coarse pattern are still two pictures: detail that coding or noise took leaves more
+CONFIRMED = 0.79  # the same, below which films of one coarse pattern are still two pictures
 
 _COARSE = (1.5, 3.0, 5.0)  # sizes of `local_patterns`, in 64ths of a side
 _DETAIL = (0.7, 2.0, 6.0)  # the same in 128ths
