@@ -27,7 +27,8 @@ from deephealth.errors import DatasetError, LeakageError
 from deephealth.evaluation.audit import Audit, split_counts
 from deephealth.evaluation.calibration import choose_operating_points, fit_temperature, softmax
 from deephealth.evaluation.evaluate import score_predictions
-from deephealth.evaluation.judge import Judged, judge, pictures, strong_evidence, unseen_films
+from deephealth.evaluation.judge import Judged, judge, strong_evidence, unseen_films
+from deephealth.evaluation.pictures import Pictures, pictures
 from deephealth.evaluation.recording import make_record, training_hashes, with_evaluation
 from deephealth.evaluation.report import write_report
 from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
@@ -391,7 +392,7 @@ def _context(model: Model, index: DatasetIndex, job: _Job) -> EvaluationContext:
 
 
 def _write(judged: Judged, model: Model, html: Path | None, json: Path | None, language: Language, with_films: bool) -> None:
-    films = pictures(judged, model.record.heatmap_scale) if with_films and html else []
+    films = pictures(judged, model.record.heatmap_scale) if with_films and html else Pictures()
     write_report(judged.evaluation, html=html, json=json, language=language, films=films, include_films=with_films)
 
 
