@@ -54,6 +54,7 @@ def test_a_run_leaves_everything_a_reader_needs(run: Run) -> None:
         "head",
         "calibrate",
         "evaluate",
+        "evidence",
     ]
     assert events[-1]["event"] == "RunFinished"
     addresses = set(re.findall(r"https?://[^\s\"'<>)]+", run.folder.html.read_text(encoding="utf-8")))

@@ -15,6 +15,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from deephealth.datasets.index import Film
 from deephealth.errors import DeepHealthError
 from deephealth.evaluation.judge import Judged
 from deephealth.evaluation.results import Case
@@ -59,20 +60,21 @@ class Pictures:
     cells: tuple[Cell, ...] = ()
 
 
-def pictures(judged: Judged, scale: float, *, training: Mapping[str, Path] = MappingProxyType({}), progress: Listener = silent) -> Pictures:
+def pictures(judged: Judged, scale: float, *, training: Iterable[Film] = (), progress: Listener = silent) -> Pictures:
     """The pictures that the report on `judged` shows.
 
-    scale: the evidence, in logits, at full colour of a heatmap. training: name of a training film -> where it lies, for the films nearest
-    to the errors and for probable label errors that are not among the films judged. Films that cannot be read are left without a picture.
+    scale: the evidence, in logits, at full colour of a heatmap. training: films that the model learned from, for those nearest to the
+    errors and for probable label errors that are not among the films judged. Films that cannot be read are left without a picture.
     """
+    known = {film.name: film.path for film in training}
     evidence = judged.evaluation.evidence
     here = {film.name: film.path for film in judged.films}
     cells = confusion_cells(judged)
     errors = {case.name for case in judged.evaluation.errors}
     suspects = {suspect.name for suspect in evidence.label_errors.suspects} if evidence.label_errors else set()
     small = {case.name: here[case.name] for cell in cells for case in cell.cases}
-    small |= {name: path for name in sorted(suspects) if (path := here.get(name) or training.get(name))}
-    near = {near.name: training[near.name] for found in evidence.neighbours.values() for near in found if near.name in training}
+    small |= {name: path for name in sorted(suspects) if (path := here.get(name) or known.get(name))}
+    near = {near.name: known[near.name] for found in evidence.neighbours.values() for near in found if near.name in known}
     large = {name: here[name] for name in sorted(errors & here.keys())}
 
     drawn: dict[str, dict[str, bytes]] = {"films": {}, "overlays": {}, "thumbnails": {}, "neighbours": {}}

@@ -85,6 +85,11 @@ class Findings:
             for row in (gap.rows if gap else ())
         ]
 
+    def gap_head(self) -> str:
+        """The kind of head that was cross-validated; what follows a comma (its strength) is no word."""
+        kind, comma, rest = (self.evidence.leakage_gap.head if self.evidence.leakage_gap else "").partition(",")
+        return self.values.named("head", kind) + comma + rest.replace(".", self.words.number(0.5, 1)[1])
+
     def label_matrix(self) -> list[tuple[str, list[str]]]:
         """Estimated films of each dataset label (row) by their probable label (column)."""
         found = self.evidence.label_errors
@@ -164,18 +169,23 @@ class Findings:
         for item in self.evidence.gate:
             error = item.refused if item.chest else _complement(item.refused)
             kind = "gate_refuses" if item.chest else "gate_lets_through"
-            rows.append({"name": self.values.named("gate", item.name), "error": self.words(kind), "rate": self.values.share(error)})
+            unread = self.words("gate_unread", n=self.words.count(item.unread)) if item.unread else ""
+            name = self.values.named("gate", item.name)
+            rows.append({"name": name, "note": unread, "error": self.words(kind), "rate": self.values.share(error)})
         return rows
 
     def sizes(self) -> list[dict[str, str]]:
-        """Each class with its films, patients, share and range of sizes; sizes are empty when they are not known."""
-        data, total = self.evidence.data, self.evaluation.scores.n_films
+        """Each class of the data set with its films, patients, share and sizes; without data facts, of the films scored."""
+        data = self.evidence.data
+        scored = {row.label: (row.n_films, row.n_patients) for row in self.evaluation.scores.classes}
+        counts = {label: (data.films[label], data.patients.get(label, 0)) for label in data.films} if data else scored
+        total = sum(films for films, _ in counts.values())
         rows = []
-        for row in self.evaluation.scores.classes:
-            share = self.words.percent(row.n_films / total) if total else "–"
-            width, height = (self._range(sizes.get(row.label)) for sizes in (data.widths, data.heights)) if data else ("", "")
-            films, patients = self.words.count(row.n_films), self.words.count(row.n_patients)
-            rows.append({"label": row.label, "films": films, "patients": patients, "share": share, "width": width, "height": height})
+        for label, (films, patients) in counts.items():
+            width, height = (self._range(sizes.get(label)) for sizes in (data.widths, data.heights)) if data else ("", "")
+            share = self.words.percent(films / total) if total else "–"
+            row = {"label": label, "films": self.words.count(films), "patients": self.words.count(patients), "share": share}
+            rows.append({**row, "width": width, "height": height})
         return rows
 
     def _range(self, sizes: tuple[int, float, int] | None) -> str:
@@ -188,11 +198,10 @@ class Findings:
         """How often each value of an attribute occurs in each class: a table each."""
         found = []
         for item in self.evidence.data.attributes if self.evidence.data else ():
-            columns = [label for label in self.evaluation.classes if label in item.counts] or list(item.counts)
-            seen = dict.fromkeys(value for label in columns for value in item.counts[label])
+            columns = list(dict.fromkeys(label for counts in item.counts.values() for label in counts))
             rows = [
-                (self.values.named("value", value or "unknown"), [self.words.count(item.counts[label].get(value, 0)) for label in columns])
-                for value in sorted(seen, key=lambda value: (value == "", list(seen).index(value)))
+                (self.values.named("value", value or "unknown"), [self.words.count(counts.get(label, 0)) for label in columns])
+                for value, counts in item.counts.items()
             ]
             found.append({"title": self.values.named("attribute", item.attribute), "columns": columns, "rows": rows})
         return found
@@ -260,7 +269,7 @@ class Findings:
             "label_errors": labels is None or bool(labels.reason),
             "risk": x.abstention is None,
             "conformal": x.abstention is not None and x.abstention.conformal is None,
-            "gate": not x.gate,
+            "gate": all(item.chest for item in x.gate),
         }
         parts = {"leakage_gap": gap, "model_audit": audit, "label_errors": labels}
         found = []

@@ -50,7 +50,7 @@ class FirstScreen:
         if audit is None or audit.verdict not in (*_LEVELS, "unknown"):
             return self._verdict("shortcuts", _LEVELS.get(light, "unknown"), words(f"audit_{light}"), words(f"audit_{light}_means"))
         meaning = words(f"model_audit_{audit.verdict}_means")
-        if audit.reason:
+        if audit.verdict == "unknown" and audit.reason:
             meaning = f"{meaning} {words.reason(audit.reason)}"
         if light not in ("missing", audit.verdict):
             meaning = f"{meaning} {words('light_audit_says', sentence=words(f'audit_{light}'))}"

@@ -183,6 +183,13 @@ EVIDENCE: dict[str, tuple[str, str]] = {
     ),
     "model_audit_unknown_means": ("It could not be made on these films.", "No se pudo hacer con estas radiografías."),
     "light_audit_says": ("The light audit of the data says: {sentence}.", "La auditoría ligera de los datos dice: {sentence}."),
+    "probe_lungs blacked out": ("lungs blacked out", "pulmones en negro"),
+    "probe_only lungs": ("only lungs", "solo pulmones"),
+    "probe_source": ("source of the film", "procedencia de la radiografía"),
+    "probe_source name": ("name of the source", "nombre de la procedencia"),
+    "probe_train or test": ("training or test", "entrenamiento o prueba"),
+    "gate_test": ("test films of this model", "radiografías de prueba de este modelo"),
+    "head_multinomial logistic regression": ("multinomial logistic regression", "regresión logística multinomial"),
     "identity": ("Can the origin of a film be guessed?", "¿Se puede adivinar de dónde viene una radiografía?"),
     "identity_note": (
         "The same kind of head, asked not for the label but for the source, or whether a film was for training or for test. A high "
@@ -228,12 +235,14 @@ EVIDENCE: dict[str, tuple[str, str]] = {
     "gate_set": ("Pictures", "Imágenes"),
     "gate_error": ("Error", "Error"),
     "gate_rate": ("How often", "Frecuencia"),
+    "gate_unread": ("{n} more could not be read", "{n} más no se pudieron leer"),
     "gate_refuses": ("refused, though a chest film", "rechazada, siendo de tórax"),
     "gate_lets_through": ("let through, though none", "aceptada, sin serlo"),
     # data facts
     "width": ("Width, px", "Anchura, px"),
     "height": ("Height, px", "Altura, px"),
     "median_range": ("{middle} ({low}–{high})", "{middle} ({low}–{high})"),
+    "whole_set": ("All films of the data set", "Todas las radiografías del conjunto"),
     "sizes_note": ("Sizes: median (lowest–highest).", "Tamaños: mediana (mínimo–máximo)."),
     "films_per_patient": (
         "Films a patient: median {median}, at most {most}.",
@@ -243,8 +252,8 @@ EVIDENCE: dict[str, tuple[str, str]] = {
     # what was not done
     "absent": ("Not in this report", "Lo que no está en este informe"),
     "absent_leakage_gap": (
-        "The model was not cross-validated by film and by patient: `deephealth evaluate` needs --training-films DIR for it.",
-        "El modelo no se validó por radiografía y por paciente: `deephealth evaluate` necesita --training-films DIR para ello.",
+        "`deephealth train` measures it, on the films that it trains on.",
+        "`deephealth train` la mide, con las radiografías con que entrena.",
     ),
     "absent_model_audit": (
         "Whether the model itself needs the lungs: `deephealth evaluate --audit` asks it.",
@@ -262,21 +271,15 @@ EVIDENCE: dict[str, tuple[str, str]] = {
         "The training films nearest to each error: --training-films DIR shows them.",
         "Las radiografías de entrenamiento más parecidas a cada error: --training-films DIR las muestra.",
     ),
-    "absent_label_errors": (
-        "Labels were not checked by models that have not seen them: --training-films DIR is needed.",
-        "Las etiquetas no se revisaron con modelos que no las han visto: hace falta --training-films DIR.",
-    ),
-    "absent_risk": (
-        "The films are too few, or of one class, for a curve of risk against coverage.",
-        "Hay muy pocas radiografías, o de una sola clase, para una curva de riesgo frente a cobertura.",
-    ),
+    "absent_label_errors": ("Not looked for.", "No se buscaron."),
+    "absent_risk": ("There is no film to leave unanswered.", "No hay radiografías que dejar sin respuesta."),
     "absent_conformal": (
         "The model file holds no threshold for sets of labels: train it again with this version.",
         "El archivo del modelo no guarda umbral para conjuntos de etiquetas: entrénelo de nuevo con esta versión.",
     ),
     "absent_gate": (
-        "How often the gate errs was not measured on pictures that are no chest films.",
-        "No se midió cuánto yerra el filtro con imágenes que no son radiografías de tórax.",
+        "How often the gate lets pictures through that are no chest films: --not-chest DIR measures it.",
+        "Cuántas imágenes que no son de tórax deja pasar el filtro: --not-chest DIR lo mide.",
     ),
     # reproduction, checklists
     "contents": ("Contents", "Contenido"),
