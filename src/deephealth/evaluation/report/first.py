@@ -98,9 +98,10 @@ class FirstScreen:
 
     @property
     def gap(self) -> dict[str, Any]:
-        """The leakage gap of the first score that has one: sentence, conclusion, and two rows with bars; without one, why."""
+        """The leakage gap of the balanced accuracy, or the first score that has one: sentence, conclusion, and two rows with bars; without one, why."""
         gap = self.evaluation.evidence.leakage_gap
-        row = next((row for row in gap.rows if row.difference.value is not None), None) if gap else None
+        known = {row.score: row for row in gap.rows if row.difference.value is not None} if gap else {}
+        row = next((known[score] for score in ("balanced_accuracy", *known) if score in known), None)
         if gap is None or row is None:
             reason = self.words.reason(gap.reason) if gap and gap.reason else ""
             return {"rows": [], "sentence": self.words("gap_absent"), "conclusion": reason}
@@ -117,6 +118,7 @@ class FirstScreen:
                 film=values.in_brackets(film),
                 patient=values.in_brackets(patient),
                 difference=values.in_brackets(values.difference(row.score, row.difference)),
+                size=words("n_of", films=words.count(gap.n_films), patients=words.count(gap.n_patients)),
             ),
             "conclusion": " ".join([words(gap_conclusion(row)), *self._own_split(row)]),
         }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deephealth.errors import UsageError
 from deephealth.evaluation.pictures import Pictures
@@ -17,6 +18,9 @@ from deephealth.evaluation.report.values import Values
 from deephealth.evaluation.results import Evaluation
 from deephealth.evaluation.wording import LANGUAGES, Language, Words
 from deephealth.settings.atomic import write_json, write_text
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 def write_report(
@@ -41,29 +45,36 @@ def write_report(
 
 def render_html(evaluation: Evaluation, *, language: Language = "en", films: Pictures | None = None, include_films: bool = True) -> str:
     """The report as HTML text; UsageError for a language it is not written in. The same evaluation gives the same text."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     if language not in LANGUAGES:
         raise UsageError(f"the report is written in {' and '.join(LANGUAGES)}, not in {language!r}")
     values = Values(Words(language), names=include_films)
     shown = films if films is not None and include_films else Pictures()
-    environment = Environment(
-        loader=PackageLoader("deephealth.evaluation"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            v=values,
+            t=values.words,
+            w=values.words,
+            e=evaluation,
+            c=evaluation.context,
+            x=evaluation.evidence,
+            first=FirstScreen(evaluation, values),
+            scores=ScoreTables(evaluation, values),
+            found=Findings(evaluation, values),
+            gallery=Gallery(evaluation, values, shown),
+            checklists=checklists(evaluation, values.words),
+            most_rows=50,
+        )
     )
-    found = Findings(evaluation, values)
-    return environment.get_template("report.html.j2").render(
-        v=values,
-        t=values.words,
-        w=values.words,
-        e=evaluation,
-        c=evaluation.context,
-        x=evaluation.evidence,
-        first=FirstScreen(evaluation, values),
-        scores=ScoreTables(evaluation, values),
-        found=found,
-        gallery=Gallery(evaluation, values, shown),
-        checklists=checklists(evaluation, values.words),
-        most_rows=50,
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("deephealth.evaluation"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
 
 

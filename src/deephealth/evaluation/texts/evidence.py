@@ -6,10 +6,10 @@ EVIDENCE: dict[str, tuple[str, str]] = {
     # the leakage gap
     "leakage_gap": ("Leakage gap", "Brecha por fuga de datos"),
     "gap_sentence": (
-        "Split by film, the {score} of such a model on these films would be {film}; by patient it is {patient}: a difference of "
-        "{difference}.",
-        "Con partición por radiografía, un modelo así daría en estas radiografías una {score} de {film}; por paciente, de {patient}: "
-        "una diferencia de {difference}.",
+        "Split by film, the {score} of such a model would be {film}; by patient it is {patient}: a difference of {difference} ({size}, "
+        "each film judged out of fold).",
+        "Con partición por radiografía, un modelo así daría una {score} de {film}; por paciente, de {patient}: una diferencia de "
+        "{difference} ({size}, cada radiografía juzgada fuera de su pliegue).",
     ),
     "gap_absent": ("Not measured: how much a split by film would flatter.", "Sin medir: cuánto favorecería una partición por radiografía."),
     "gap_by_film": ("Split by film", "Por radiografía"),
@@ -39,7 +39,7 @@ EVIDENCE: dict[str, tuple[str, str]] = {
         "El mismo tipo de clasificador ({head}) sobre las mismas características; cada radiografía la juzga un modelo que no la ha "
         "visto, en {folds} pliegues: una vez repartidos por radiografía, otra por paciente ({size}).",
     ),
-    "conclusion": ("Interval", "Intervalo"),
+    "conclusion": ("Conclusion", "Conclusión"),
     "percentage_points": ("points", "puntos"),
     "to": ("to", "a"),
     # abstention
@@ -151,6 +151,7 @@ EVIDENCE: dict[str, tuple[str, str]] = {
         "No se señala ninguna radiografía entre {total} (aprendizaje confiado: Northcutt, Jiang y Chuang 2021).",
     ),
     "label_errors_first": ("The first {n} are shown.", "Se muestran las primeras {n}."),
+    "label_errors_more": ("{n} more", "{n} más"),
     "label_matrix": (
         "Estimated films of each dataset label (rows) by their probable label (columns)",
         "Radiografías estimadas de cada etiqueta (filas) según su etiqueta probable (columnas)",
