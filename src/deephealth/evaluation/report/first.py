@@ -98,7 +98,7 @@ class FirstScreen:
 
     @property
     def gap(self) -> dict[str, Any]:
-        """The leakage gap of the balanced accuracy, or the first score that has one: sentence, conclusion, and two rows with bars; without one, why."""
+        """The leakage gap of the balanced accuracy (else of the first score that has one): sentence, conclusion, bars; without one, why."""
         gap = self.evaluation.evidence.leakage_gap
         known = {row.score: row for row in gap.rows if row.difference.value is not None} if gap else {}
         row = next((known[score] for score in ("balanced_accuracy", *known) if score in known), None)

@@ -176,6 +176,8 @@ def _svg(figure: Figure, words: Mapping[str, str], *, named_rows: bool = False, 
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", text)
     text = re.sub(r"(fill|stroke): (#[0-9a-f]{6})", lambda found: f"{found[1]}: {_in_style(found[2])}", text)
+    # Its own style sheet holds for the whole page, so the page has that rule once.
+    text = re.sub(r"<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", text, flags=re.DOTALL)
     # Matplotlib numbers its groups anew in every figure; on one page each id stands once.
     text = re.sub(r'(\bid="|url\(#|href="#)', lambda found: f"{found[1]}{words['name']}-", text)
     opening = re.search(r'viewBox="([^"]+)"', text)

@@ -39,6 +39,13 @@ REASONS: tuple[tuple[str, str], ...] = (
         rf"A linear probe tells films of the test split from the others {_AUC}: what is tuned on the one may not hold on the other\.",
         r"Una prueba lineal distingue las radiografías de prueba de las demás (AUC \1): lo ajustado en unas puede no valer en las otras.",
     ),
+    # the data set
+    (
+        r"Patients of (\d+) films are read from their (.+) file names\.",
+        r"Los pacientes de \1 radiografías se leen en sus nombres de archivo (\2).",
+    ),
+    (r"The folder (.+) is taken for masks, not for a class\.", r"La carpeta \1 se toma por máscaras, no por una clase."),
+    (r"The folder (.+) holds no film\.", r"La carpeta \1 no contiene ninguna radiografía."),
     # label errors and the leakage gap
     (
         r"Label errors are looked for between two classes of (\d+) films or more\.",
