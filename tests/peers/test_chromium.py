@@ -207,6 +207,7 @@ def test_it_prints_open_light_and_without_links_to_press(browser: Chromium, repo
     browser.open(report, width=718, dark=True, media="print")
     assert browser.value("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert browser.value("document.querySelector('nav').offsetHeight") == 0
+    assert browser.value("[...document.querySelectorAll('.card .more')].every(interval => interval.offsetHeight > 0)")
     assert browser.value("[...document.querySelectorAll('details:not(.more) table')].every(table => table.checkVisibility())")
     pdf = base64.b64decode(browser.ask("Page.printToPDF", preferCSSPageSize=True, printBackground=True)["data"])
     assert pdf.startswith(b"%PDF") and 5 <= pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page/") + pdf.count(b"/Type /Page ") <= 40

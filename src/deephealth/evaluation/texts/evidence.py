@@ -11,7 +11,10 @@ EVIDENCE: dict[str, tuple[str, str]] = {
         "Con partición por radiografía, un modelo así daría una {score} de {film}; por paciente, de {patient}: una diferencia de "
         "{difference} ({size}, cada radiografía juzgada fuera de su pliegue).",
     ),
-    "gap_absent": ("Not measured: how much a split by film would flatter.", "Sin medir: cuánto favorecería una partición por radiografía."),
+    "gap_absent": (
+        "how much a split by film would flatter was not measured.",
+        "no se midió cuánto favorecería una partición por radiografía.",
+    ),
     "gap_by_film": ("Split by film", "Por radiografía"),
     "gap_by_patient": ("Split by patient", "Por paciente"),
     "gap_difference": ("Difference", "Diferencia"),

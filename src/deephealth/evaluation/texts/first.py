@@ -80,7 +80,7 @@ FIRST: dict[str, tuple[str, str]] = {
         "films that the backbone has learned from: {n}",
         "radiografías con las que aprendió la red base: {n}",
     ),
-    "limits": ("What these films cannot show", "Lo que estas radiografías no pueden mostrar"),
+    "limits": ("What this report cannot show", "Lo que este informe no puede mostrar"),
     "summary": ("Summary", "Resumen"),
     "films": ("films", "radiografías"),
     "patients": ("patients", "pacientes"),
