@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from deephealth.datasets.duplicates import match_seen
 from deephealth.datasets.facts import FilmFacts
 from deephealth.datasets.index import DatasetIndex, Film, refuse_inside
-from deephealth.datasets.leakage import LeakageReport, check_leakage
+from deephealth.datasets.leakage import check_leakage
 from deephealth.datasets.sources import open_dataset
 from deephealth.datasets.split import By, Split, make_split
-from deephealth.errors import DatasetError, LeakageError
+from deephealth.errors import DatasetError
 from deephealth.evaluation.abstention import calibrate_sets
-from deephealth.evaluation.audit import Audit, split_counts
+from deephealth.evaluation.audit import Audit, refuse_leakage, split_counts
 from deephealth.evaluation.calibration import choose_operating_points, fit_temperature, softmax
 from deephealth.evaluation.context import make_context
 from deephealth.evaluation.evaluate import score_predictions
@@ -94,7 +94,7 @@ def train(
         index, facts = look_at(index, threads=job.threads, listener=job.listener)
         frozen = _freeze(index, facts, folder, split, job)
         found = _audit(index, facts, frozen, _learned_before(recipe, backbone, facts, frozen), job)
-        notes = _gate(found.leakage, allow_leakage)
+        notes = refuse_leakage(found.leakage, allow_leakage)
         if backbone is None:
             backbone, head = _fine_tune(found, facts, folder, job)
             tables = _extract(found, backbone, job)
@@ -103,8 +103,8 @@ def train(
             head = _fit(found, tables, job)
         model = _calibrate(found, facts, backbone, head, tables, allow_leakage, job)
         model, judged = _evaluate_test(model, found, notes, command, job)
-        judged = _gather(judged, found, facts, model, backbone, tables, job)
         save_model(model.data, folder.model)
+        judged = _gather(judged, found, facts, model, backbone, tables, job)
         _write(judged, model, folder.html, folder.json, language, with_films, found.index.films, job)
         folder.finish(model_sha256=model.sha256, films=len(index.films), left_out=len(index.problems))
         job.listener(RunFinished(str(folder.model), str(folder.html)))
@@ -267,16 +267,6 @@ def _audit(index: DatasetIndex, facts: FilmFacts, split: Split, seen: NDArray[np
     numbers, patients = class_numbers(ordered, index.classes), [film.patient for film in ordered]
     shortcuts = audit_shortcuts(facts, numbers, patients, index.classes, seed=job.seed)
     return Audit(index, split, leakage, shortcuts)
-
-
-def _gate(leakage: LeakageReport, allowed: bool) -> tuple[str, ...]:
-    """Refuse to train on a leaking split unless told to; the note that then stands on top of the report."""
-    if not leakage.leaks:
-        return ()
-    if not allowed:
-        advice = "Mend the data, or choose another split or backbone; --allow-leakage goes on, and the report says so."
-        raise LeakageError(f"{leakage.sentence} {advice}")
-    return ("LEAKAGE ALLOWED BY USER",)
 
 
 def _fine_tune(found: Audit, facts: FilmFacts, folder: RunFolder, job: _Job) -> tuple[Backbone, Head]:

@@ -25,7 +25,7 @@ from deephealth.evaluation.audit import Audit
 from deephealth.evaluation.data_facts import describe
 from deephealth.evaluation.evidence import Abstention, Evidence, LabelErrors, LeakageGap, ModelAudit, Neighbour
 from deephealth.evaluation.external import Scanned, score_external
-from deephealth.evaluation.gate_sets import gate_on, gate_row, not_chest_files
+from deephealth.evaluation.gate_sets import gate_on, gate_row, made_sets, not_chest_files
 from deephealth.evaluation.intervals import PatientBootstrap
 from deephealth.evaluation.judge import Judged
 from deephealth.evaluation.label_errors import find_label_errors, no_label_errors
@@ -53,7 +53,6 @@ class Asked:
     external: tuple[Scanned, ...] = ()
     not_chest: tuple[tuple[str, tuple[FilmFile, ...]], ...] = ()
     training: DatasetIndex | None = None
-    model_audit: ModelAudit | None = None
 
 
 def ask_about(
@@ -76,7 +75,10 @@ def ask_about(
 
 
 def _learned_from(model: Model, films: Scanned) -> DatasetIndex:
-    """The films that shaped the head of `model`, recognised by their content. DatasetError when there is none."""
+    """The films that shaped the head of `model`, those that calibrated it among them, recognised by their content.
+
+    DatasetError when there is none.
+    """
     known = set(match_seen(films.facts, model.record.fitted_on_hashes))
     if not known:
         raise DatasetError(
@@ -117,7 +119,10 @@ def training_evidence(
         leakage_gap=gap,
         label_errors=errors,
         neighbours=_neighbours(judged, _pool(found.index, [test]), _pool(found.index, [tables["train"]])),
-        gate=(gate_row("test", judged.predictions, [film.patient for film in judged.films], chest=True, seed=seed),),
+        gate=(
+            gate_row("test", judged.predictions, [film.patient for film in judged.films], chest=True, seed=seed),
+            *made_sets(model, judged.films, seed=seed, threads=threads),
+        ),
     )
 
 
@@ -129,6 +134,7 @@ def evaluation_evidence(
     words: Words,
     *,
     include_seen: bool = False,
+    model_audit: ModelAudit | None = None,
     seed: int = 0,
     threads: int = 1,
     listener: EventListener = ignore,
@@ -136,12 +142,12 @@ def evaluation_evidence(
     """The evidence of judging a model on films of `films`.
 
     Label errors are looked for with the model's own answers, which it gave without having seen the films; not where it has
-    (`include_seen`). Neighbours need the training films (`asked.training`).
+    (`include_seen`). Neighbours need the training films (`asked.training`). `model_audit`: the deep audit, where it was made.
     """
     listener(StageStarted("evidence", "films, abstention, subgroups, probable label errors, other sets, the gate"))
     answers = _Answers.of(judged, model)
     return Evidence(
-        data=describe(films.index, films.facts),
+        data=describe(dataclasses.replace(films.index, films=judged.films), films.facts),
         abstention=_abstention(answers, model, seed),
         subgroups=find_subgroups(answers.films, answers.probabilities, answers.labels, seed=seed),
         external=tuple(
@@ -150,7 +156,7 @@ def evaluation_evidence(
         ),
         label_errors=_own_label_errors(answers, model, include_seen),
         neighbours=_from_training_films(judged, model, asked.training, threads, listener) if asked.training else MappingProxyType({}),
-        model_audit=asked.model_audit,
+        model_audit=model_audit,
         gate=(
             gate_row(films.index.root.name, judged.predictions, [film.patient for film in judged.films], chest=True, seed=seed),
             *(gate_on(model, name, files, seed=seed, threads=threads, progress=listener) for name, files in asked.not_chest),
