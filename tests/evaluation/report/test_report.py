@@ -143,6 +143,16 @@ def test_what_was_not_checked_is_said(evaluation: Evaluation) -> None:
     assert "not given" in told
 
 
+def test_films_left_out_as_seen_are_a_precaution_and_no_warning(evaluation: Evaluation) -> None:
+    html = render_html(with_context(evaluation, split_name="unseen", notes=("30 films were left out.",)))
+    assert "whether their patients were in its training is not known" in text_of(html)
+    assert "It was not checked" not in text_of(html)
+    note = html[: html.index("30 films were left out.")]
+    assert 'class="verdict unknown"' in note[note.rindex("<li") :]
+    warned = render_html(with_context(evaluation, split_name="all", notes=("The model learned from 30.",)))
+    assert 'class="verdict bad"' in warned
+
+
 def test_spanish_is_spanish(evaluation: Evaluation) -> None:
     told = text_of(render_html(with_context(evaluation, audit=AUDIT, leakage=LEAKS), language="es"))
     assert "Etiqueta predecible sin los pulmones: parcial" in told
@@ -260,10 +270,11 @@ def test_the_models_own_audit_leads_the_page(full: Evaluation) -> None:
 def test_every_part_of_the_evidence_is_shown_in_both_languages(full: Evaluation, films: Pictures) -> None:
     for language, expected in (
         ("en", ("valid only for films like the calibration set", "fewer than 20 films: Sex male (12)", "films to look at, not verdicts",
-                "let through, though none", "3 more could not be read", "similarity 0.93", "CC-BY-4.0", "deephealth evaluate model.onnx",
+                "let through, though it should not be",
+                "3 more could not be read", "similarity 0.93", "CC-BY-4.0", "deephealth evaluate model.onnx",
                 "fewer than 90 % of these films", "Children of one hospital.", "hospital &lt;b&gt;", "found by the lung finder")),
         ("es", ("válida solo para radiografías como las del conjunto de calibración", "menos de 20 radiografías: Sexo hombres (12)",
-                "no veredictos", "aceptada, sin serlo", "semejanza 0,93", "regresión logística multinomial, C = 0,1", "mujeres",
+                "no veredictos", "aceptada, sin deber serlo", "semejanza 0,93", "regresión logística multinomial, C = 0,1", "mujeres",
                 "entrenamiento o prueba", "hallados por el localizador")),
     ):  # fmt: skip
         html = render_html(full, language=language, films=films)  # type: ignore[arg-type]

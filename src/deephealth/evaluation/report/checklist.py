@@ -100,7 +100,7 @@ def _demographics(e: Evaluation) -> Answer:
 
 def _acquisition(e: Evaluation) -> Answer:
     data = e.evidence.data
-    return _if(data is not None and (data.widths or any(item.attribute == "view" for item in data.attributes)), PARTLY, "data")
+    return _if(data is not None and any(item.attribute == "view" for item in data.attributes), PARTLY, "data")
 
 
 def _quality(e: Evaluation) -> Answer:
@@ -163,10 +163,8 @@ RULES: dict[str, Callable[[Evaluation], Answer]] = {
     "data_source": lambda e: _if(e.context.data_name or e.evidence.data, PARTLY, "data"),
     "left_out": lambda e: (PARTLY, "refused"),
     "acquisition": _acquisition,
-    "label_errors": lambda e: _if(e.evidence.label_errors and not e.evidence.label_errors.reason, PARTLY, "label_errors"),
     "split": _split,
     "disjoint": _disjoint,
-    "sample_size": lambda e: _if(e.scores.n_films, PARTLY, "summary"),
     "model_file": _model_file,
     "software": lambda e: _if(e.context.versions, FILLED, "reproduce"),
     "scores": lambda e: _if(e.scores.n_films, FILLED, "summary"),
@@ -178,13 +176,12 @@ RULES: dict[str, Callable[[Evaluation], Answer]] = {
     "external": _external,
     "flow": lambda e: _if(e.scores.n_films, PARTLY, "refused"),
     "demographics": _demographics,
-    "failures": lambda e: _if(e.scores.n_films, FILLED, "errors"),
+    "failures": lambda e: _if(e.scores.n_films, PARTLY, "errors"),
     "limitations": lambda e: _if(e.limits or e.context.limits or e.evidence.leakage_gap or e.context.audit, PARTLY, "verdict"),
     "availability": _availability,
     "quality": _quality,
     "film_only": lambda e: (FILLED, "method"),
     "clusters": _clusters,
-    "updating": lambda e: _if(e.before_temperature is not None, PARTLY, "calibration"),
     "reproduce": _reproduce,
     "fairness": _fairness,
     "thresholds": lambda e: _if(e.operating_points, FILLED, "points"),

@@ -42,7 +42,9 @@ class FirstScreen:
         """The model's own audit (the light audit of the data where there is none), leakage, and notes."""
         context = self.evaluation.context
         found = [self._shortcuts(), self._leakage(context.leakage)]
-        return found + [self._verdict("note", "bad", self.words.or_plain(note), "") for note in context.notes]
+        # Films left out because the model had learned from them are a precaution, not a fault.
+        level = "unknown" if context.split_name == "unseen" else "bad"
+        return found + [self._verdict("note", level, self.words.or_plain(note), "") for note in context.notes]
 
     def _shortcuts(self) -> Verdict:
         audit, words = self.evaluation.evidence.model_audit, self.words
@@ -58,11 +60,13 @@ class FirstScreen:
 
     def _verdict(self, title: str, level: str, sentence: str, meaning: str) -> Verdict:
         capital = sentence[:1].upper() + sentence[1:]
-        return Verdict(self.words(title), level, self.words(f"level_{level}"), capital, meaning)
+        level_name = "" if (title, level) == ("note", "unknown") else self.words(f"level_{level}")
+        return Verdict(self.words(title), level, level_name, capital, meaning)
 
     def _leakage(self, leakage: Mapping[str, Any] | None) -> Verdict:
         if leakage is None:
-            return self._verdict("leakage", "unknown", self.words("leak_missing"), "")
+            unseen = self.evaluation.context.split_name == "unseen"
+            return self._verdict("leakage", "unknown", self.words("leak_by_content" if unseen else "leak_missing"), "")
         leaks, given = bool(leakage["leaks"]), str(leakage.get("sentence", ""))
         if self.words.language == "en" and given:
             return self._verdict("leakage", "bad" if leaks else "good", given, self.words("leak_means") if leaks else "")

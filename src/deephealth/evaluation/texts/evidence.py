@@ -143,11 +143,13 @@ EVIDENCE: dict[str, tuple[str, str]] = {
     "label_errors": ("Probable label errors", "Probables errores de etiqueta"),
     "label_errors_note": (
         "These are films to look at, not verdicts: models trained without them, and surer of another label, disagree with the data "
-        "set. {found} of {films} films ({patients} patients) are flagged (confident learning: Northcutt, Jiang and Chuang 2021). Under "
-        "each: its dataset label, then the suggested one, with the probabilities those models give.",
+        "set. Hard films, and films in the style of another class, are flagged too. {found} of {films} films ({patients} patients) are "
+        "flagged (confident learning: Northcutt, Jiang and Chuang 2021). Under each: its dataset label, then the suggested one, with "
+        "the probabilities those models give.",
         "Son radiografías que conviene mirar, no veredictos: modelos entrenados sin ellas, y más seguros de otra etiqueta, discrepan "
-        "del conjunto de datos. Señaladas: {found} de {films} radiografías ({patients} pacientes; aprendizaje confiado: Northcutt, "
-        "Jiang y Chuang 2021). Bajo cada una: su etiqueta y la propuesta, con las probabilidades que dan esos modelos.",
+        "del conjunto de datos. También se señalan las difíciles y las que parecen de otra clase por su estilo. Señaladas: {found} de "
+        "{films} radiografías ({patients} pacientes; aprendizaje confiado: Northcutt, Jiang y Chuang 2021). Bajo cada una: su etiqueta "
+        "y la propuesta, con las probabilidades que dan esos modelos.",
     ),
     "label_errors_none": (
         "No film is flagged among {total} (confident learning: Northcutt, Jiang and Chuang 2021).",
@@ -193,6 +195,9 @@ EVIDENCE: dict[str, tuple[str, str]] = {
     "probe_source name": ("name of the source", "nombre de la procedencia"),
     "probe_train or test": ("training or test", "entrenamiento o prueba"),
     "gate_test": ("test films of this model", "radiografías de prueba de este modelo"),
+    "gate_inverted": ("films inverted (black for white)", "radiografías invertidas (negro por blanco)"),
+    "gate_upside down": ("films upside down", "radiografías boca abajo"),
+    "gate_blank": ("blank pictures", "imágenes de un solo gris"),
     "head_multinomial logistic regression": ("multinomial logistic regression", "regresión logística multinomial"),
     "identity": ("Can the origin of a film be guessed?", "¿Se puede adivinar de dónde viene una radiografía?"),
     "identity_note": (
@@ -231,17 +236,17 @@ EVIDENCE: dict[str, tuple[str, str]] = {
     # gate
     "gate": ("The gate's two errors", "Los dos errores del filtro"),
     "gate_note": (
-        "The gate refuses pictures unlike the training films. It errs when it refuses a chest film, and when it lets another picture "
-        "through.",
-        "El filtro rechaza imágenes distintas de las de entrenamiento. Yerra cuando rechaza una radiografía de tórax y cuando deja "
-        "pasar otra imagen.",
+        "The gate refuses pictures unlike the training films. It errs when it refuses a chest film, and when it lets through a picture "
+        "that is none, or a film inverted or upside down.",
+        "El filtro rechaza imágenes distintas de las de entrenamiento. Yerra cuando rechaza una radiografía de tórax y cuando acepta "
+        "una imagen que no lo es, o una radiografía invertida o boca abajo.",
     ),
     "gate_set": ("Pictures", "Imágenes"),
     "gate_error": ("Error", "Error"),
     "gate_rate": ("How often", "Frecuencia"),
     "gate_unread": ("{n} more could not be read", "{n} más no se pudieron leer"),
     "gate_refuses": ("refused, though a chest film", "rechazada, siendo de tórax"),
-    "gate_lets_through": ("let through, though none", "aceptada, sin serlo"),
+    "gate_lets_through": ("let through, though it should not be", "aceptada, sin deber serlo"),
     # data facts
     "width": ("Width, px", "Anchura, px"),
     "height": ("Height, px", "Altura, px"),
@@ -268,8 +273,8 @@ EVIDENCE: dict[str, tuple[str, str]] = {
         "No se evaluó ninguna radiografía de otra procedencia: --external DIR añade un conjunto, una fila cada uno.",
     ),
     "absent_subgroups": (
-        "The data set names no sex, age, projection or source for these films.",
-        "El conjunto de datos no indica sexo, edad, proyección ni procedencia de estas radiografías.",
+        "These films differ in no sex, age, projection or source that is known.",
+        "Estas radiografías no difieren en ningún sexo, edad, proyección o procedencia que conste.",
     ),
     "absent_neighbours": (
         "The training films nearest to each error: --training-films DIR shows them.",

@@ -57,6 +57,10 @@ FIRST: dict[str, tuple[str, str]] = {
         "It was not checked whether these films, or their patients, were also used for training.",
         "No se comprobó si estas radiografías, o sus pacientes, se usaron también para entrenar.",
     ),
+    "leak_by_content": (
+        "No film here is one that the model learned from, by content; whether their patients were in its training is not known.",
+        "Ninguna de estas radiografías es, por su contenido, de las que el modelo aprendió; si sus pacientes lo fueron, no se sabe.",
+    ),
     "leak_none": (
         "No leakage found: no copy and no patient on two sides of the split.",
         "No se halló fuga: ninguna copia ni paciente a ambos lados de la partición.",
