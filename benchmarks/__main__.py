@@ -21,6 +21,7 @@ MODULES = {
     "memory": "memory",
     "install": "install",
     "keras": "keras_loop",
+    "coverage": "coverage",
     "fine-tune": "fine_tune",
 }
 _BUSY = 0.1  # share of the processors used by others above which the figures deserve little trust

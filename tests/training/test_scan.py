@@ -34,3 +34,5 @@ def test_films_that_cannot_be_read_leave_the_index_with_a_reason_and_a_note(tmp_
 def test_a_set_without_a_readable_film_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="None of the 2 films"):
         look_at(open_dataset(films(tmp_path / "set", 0, 2), fewest_classes=1), threads=1, listener=lambda event: None)
+    index, facts = look_at(open_dataset(tmp_path / "set", fewest_classes=1), threads=1, listener=lambda event: None, fewest=0)
+    assert index.films == () == facts.names and len(index.problems) == 2
