@@ -84,7 +84,7 @@ def evaluation() -> Evaluation:
 @pytest.fixture(scope="session")
 def full(evaluation: Evaluation) -> Evaluation:
     """The same with every part of the evidence."""
-    probe = ProbeResult("border", about(0.8), 0.5, 0.02, True, True, 0.7)
+    probe = ProbeResult("border", about(0.8), 0.5, 0.02, True, True, 0.7, 0.0004)
     curve = tuple(
         RiskPoint(c, 1 - 0.6 * c, Interval(0.3 * c, 0.25 * c, 0.36 * c, int(240 * c), int(120 * c))) for c in np.linspace(0.1, 1, 10)
     )

@@ -117,10 +117,17 @@ class Findings:
                 "lung_free": result["lung_free"],
                 "beats": result["beats_null"],
                 "null": self._null(result),
+                "p": self._p(result.get("p_value")),
                 **self.values.decimal(Interval(**result["auc"])),
             }
             for result in results
         ]
+
+    def _p(self, value: float | None) -> str:
+        if value is None:
+            return ""
+        sign, shown = ("<", 0.001) if value < 0.001 else ("=", value)
+        return self.words("probe_p", sign=sign, value=self.words.number(shown))
 
     def _null(self, result: Mapping[str, Any]) -> str:
         if result["null_mean"] is None or result["null_sd"] is None:
