@@ -301,9 +301,36 @@ def test_a_reason_is_given_in_the_readers_language(evaluation: Evaluation) -> No
     assert in_spanish(f"{reason} A user's own note.").endswith("uno. A user's own note.")
 
 
-def test_every_reason_has_its_gaps_in_both_languages() -> None:
+def test_every_reason_takes_its_values_along() -> None:
     for english, spanish in REASONS:
-        assert re.compile(english).groups == len(set(re.findall(r"\\(\d)", spanish))), english
+        assert set(re.findall(r"\\(\d)", spanish)) <= {str(n + 1) for n in range(re.compile(english).groups)}, english
+
+
+@pytest.mark.parametrize(
+    ("english", "expected"),
+    [
+        ("A linear probe tells the source of a film from its picture (AUC 0.93): score each source apart.", "(AUC 0,93): evalúe"),
+        (
+            "The label goes with the source of the film (AUC 0.91 from the source alone, Cramer's V 0.80), and a linear probe tells the "
+            "source from the picture (AUC 0.95): a model may learn the source for the label.",
+            "(AUC 0,91 con la procedencia sola; V de Cramer 0,80), y una prueba lineal reconoce la procedencia por la imagen (AUC 0,95)",
+        ),
+        (
+            "Plausible lungs were found on 3 of 40 films, too few to hide them. With the mean film in place of black, the verdict would "
+            "be: no shortcut found by these probes.",
+            "Se hallaron pulmones verosímiles en 3 de 40 radiografías, muy pocas para ocultarlos. Con la radiografía media",
+        ),
+    ],
+)
+def test_the_audits_sentences_are_said_in_spanish(english: str, expected: str) -> None:
+    assert expected in in_spanish(english)
+
+
+def test_what_the_light_audit_says_of_origins_is_shown(evaluation: Evaluation) -> None:
+    warning = "A linear probe tells the source of a film from its picture (AUC 0.93): score each source apart."
+    audit = {**AUDIT, "identity": [{"name": "source", "auc": AUC, **PROBE, "p_value": 0.0005}], "warnings": [warning]}
+    told = text_of(render_html(with_context(evaluation, audit=audit), language="es"))
+    assert "evalúe cada procedencia por separado" in told and "procedencia de la radiografía" in told
 
 
 def test_every_sentence_is_in_both_languages_with_the_same_gaps() -> None:

@@ -110,10 +110,18 @@ class Findings:
         """Rows of the probes that guess where a film comes from."""
         return self._probe_rows(plain(self.evidence.model_audit.identity) if self.evidence.model_audit else [])
 
+    def light_origins(self) -> list[dict[str, Any]]:
+        """Rows of the light audit's probes that guess where a film comes from."""
+        return self._probe_rows((self.evaluation.context.audit or {}).get("identity", []))
+
+    def light_warnings(self) -> list[str]:
+        """What else the light audit says, as sentences."""
+        return [self.words.reason(str(text)) for text in (self.evaluation.context.audit or {}).get("warnings", [])]
+
     def _probe_rows(self, results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         return [
             {
-                "name": self.values.named("probe", str(result["name"])),
+                "name": self._probe_name(str(result["name"])),
                 "lung_free": result["lung_free"],
                 "beats": result["beats_null"],
                 "null": self._null(result),
@@ -122,6 +130,14 @@ class Findings:
             }
             for result in results
         ]
+
+    def _probe_name(self, name: str) -> str:
+        """A probe's input in words; facts of the patient come as a list of attributes, "age, sex"."""
+        known = self.values.named("probe", name)
+        if known != name:
+            return known
+        facts = {part: self.values.named("attribute", part) for part in name.split(", ")}
+        return ", ".join(part if word == part else word.lower() for part, word in facts.items())
 
     def _p(self, value: float | None) -> str:
         if value is None:
@@ -227,7 +243,7 @@ class Findings:
         """The dot plot of the probes of the "audit" of the data or of the "model"; "" without probes."""
         audit = self.evidence.model_audit
         results = (self.evaluation.context.audit or {}).get("results", []) if which == "audit" else plain(audit.probes) if audit else []
-        names = [self.values.named("probe", str(result["name"])) for result in results]
+        names = [self._probe_name(str(result["name"])) for result in results]
         title = self.words("audit") if which == "audit" else self.words("model_audit")
         text = {"x": self.words("probe_auc"), "y": "", "title": title, "description": self._described(self._probe_rows(results))}
         return Markup(plots.probes(results, names, self._plot(f"{which}-probes", text))) if results else ""  # noqa: S704

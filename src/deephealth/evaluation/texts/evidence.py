@@ -191,6 +191,7 @@ EVIDENCE: dict[str, tuple[str, str]] = {
     "light_audit_says": ("The light audit of the data says: {sentence}.", "La auditoría ligera de los datos dice: {sentence}."),
     "probe_lungs blacked out": ("lungs blacked out", "pulmones en negro"),
     "probe_only lungs": ("only lungs", "solo pulmones"),
+    "probe_bottom corners": ("bottom corners", "esquinas inferiores"),
     "probe_source": ("source of the film", "procedencia de la radiografía"),
     "probe_source name": ("name of the source", "nombre de la procedencia"),
     "probe_train or test": ("training or test", "entrenamiento o prueba"),

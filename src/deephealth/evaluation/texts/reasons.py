@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 
 _AUC = r"\(AUC ([\d.]+|unknown)\)"
+_SOURCE = r"The label goes with the source of the film \(AUC ([\d.]+|unknown) from the source alone(?:, Cramer's V ([\d.]+))?\)"
+_FUENTE = r"La etiqueta va unida a la procedencia (AUC \1 con la procedencia sola; V de Cramer \2)"
+_MEAN = r"With the mean (?:grey of the films|film) in place of black, the verdict would be:"
 REASONS: tuple[tuple[str, str], ...] = (
     # the light audit, the audit with the model's backbone
     (
@@ -20,16 +23,38 @@ REASONS: tuple[tuple[str, str], ...] = (
         r"Se hallaron pulmones verosímiles en \1 de \2 radiografías, muy pocas para ocultarlos.",
     ),
     (
-        r"With the mean grey of the films in place of black, the verdict would be: label predictable without the lungs: sufficient\.",
-        r"Con el gris medio de las radiografías en lugar de negro, el veredicto sería: etiqueta predecible sin los pulmones: suficiente.",
+        rf"{_MEAN} label predictable without the lungs: sufficient\.",
+        r"Con la radiografía media en lugar de negro, el veredicto sería: etiqueta predecible sin los pulmones: suficiente.",
     ),
     (
-        r"With the mean grey of the films in place of black, the verdict would be: label predictable without the lungs: partial\.",
-        r"Con el gris medio de las radiografías en lugar de negro, el veredicto sería: etiqueta predecible sin los pulmones: parcial.",
+        rf"{_MEAN} label predictable without the lungs: partial\.",
+        r"Con la radiografía media en lugar de negro, el veredicto sería: etiqueta predecible sin los pulmones: parcial.",
     ),
     (
-        r"With the mean grey of the films in place of black, the verdict would be: no shortcut found by these probes\.",
-        r"Con el gris medio de las radiografías en lugar de negro, el veredicto sería: ningún atajo hallado por estas pruebas.",
+        rf"{_MEAN} no shortcut found by these probes\.",
+        r"Con la radiografía media en lugar de negro, el veredicto sería: ningún atajo hallado por estas pruebas.",
+    ),
+    (
+        r"the labels of its (\d+) patients can be exchanged in (\d+) ways, too few to tell a shortcut from chance",
+        r"las etiquetas de sus \1 pacientes se pueden intercambiar de \2 maneras, muy pocas para distinguir un atajo del azar",
+    ),
+    (
+        r"it needs two classes with two patients each; (\d+) class(?:es have| has) films, the smallest of (\d+) patients"
+        r"(?: \(\d+ of \d+ classes have films\))?",
+        r"hacen falta dos clases con dos pacientes cada una; con radiografías hay \1, la menor de \2 pacientes",
+    ),
+    (
+        r"Plausible lungs were found on (\d+) of (\d+) films, so no probe has them blacked out and the border may hold some\.",
+        r"Se hallaron pulmones verosímiles en \1 de \2 radiografías: ninguna prueba los tiene en negro y el borde puede contener parte.",
+    ),
+    (
+        rf"{_SOURCE}, and a linear probe tells the source from the picture {_AUC}: a model may learn the source for the label\.",
+        rf"{_FUENTE}, y una prueba lineal reconoce la procedencia por la imagen (AUC \3): "
+        r"un modelo puede aprender la procedencia en lugar de la etiqueta.",
+    ),
+    (
+        rf"{_SOURCE}: a model may learn the source for the label\.",
+        rf"{_FUENTE}: un modelo puede aprender la procedencia en lugar de la etiqueta.",
     ),
     (
         rf"A linear probe tells the source of a film from its picture {_AUC}: score each source apart\.",
@@ -80,5 +105,6 @@ def _known(sentence: str) -> str | None:
     for english, spanish in REASONS:
         found = re.fullmatch(english, sentence)
         if found:
-            return found.expand(spanish)
+            # Numbers take the decimal comma; a group that took no part stays empty.
+            return re.sub(r"(?<=\d)\.(?=\d)", ",", found.expand(spanish))
     return None
