@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import codecs
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 SubCommands = Any  # argparse gives its sub-parser action no public name
 
 _LAYOUTS = ("auto", "folders", "kaggle-pneumonia", "covid-chestxray", "csv", "dicom")
-_UNITS = {"fine-tune": "step", "head": "step"}
+_UNITS = {"fine-tune": "step", "head": "step", "training the lung finder": "step"}
 
 
 def add_command(commands: SubCommands, name: str, help: str, *, examples: str = "") -> argparse.ArgumentParser:
@@ -162,6 +163,16 @@ def output_folder(value: str) -> Path:
         raise argparse.ArgumentTypeError(f"{value!r} is no folder; expected a folder to write into, made if absent")
     _refuse_file_above(path)
     return path
+
+
+def picture_name(film: str, taken: set[str]) -> str:
+    """A file name for the picture of `film`, which may lie in folders or an archive: never a path, never one already `taken`."""
+    stem = re.sub(r"[^\w.-]+", "_", str(PurePath(film).with_suffix(""))).strip("._")[-120:] or "film"
+    name, number = f"{stem}.png", 2
+    while name in taken:
+        name, number = f"{stem}-{number}.png", number + 1
+    taken.add(name)
+    return name
 
 
 def _refuse_file_above(path: Path) -> None:
