@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from deephealth.datasets.duplicates import match_seen
 from deephealth.datasets.facts import FilmFacts
-from deephealth.datasets.index import DatasetIndex, refuse_inside
+from deephealth.datasets.index import DatasetIndex, Film, refuse_inside
 from deephealth.datasets.leakage import check_leakage
 from deephealth.datasets.sources import open_dataset
 from deephealth.datasets.split import By, Split, make_split
@@ -29,7 +29,8 @@ from deephealth.evaluation.context import make_context
 from deephealth.evaluation.evaluate import score_predictions
 from deephealth.evaluation.external import Scanned
 from deephealth.evaluation.gather import ask_about, evaluation_evidence, training_evidence
-from deephealth.evaluation.judge import Judged, judge, pictures, require_scores, strong_evidence, unseen_films
+from deephealth.evaluation.judge import Judged, judge, require_scores, strong_evidence, unseen_films
+from deephealth.evaluation.pictures import pictures
 from deephealth.evaluation.recording import make_record, training_hashes, with_evaluation
 from deephealth.evaluation.report import write_report
 from deephealth.evaluation.results import Evaluation
@@ -104,7 +105,7 @@ def train(
         model, judged = _evaluate_test(model, found, notes, command, job)
         save_model(model.data, folder.model)
         judged = _gather(judged, found, facts, model, backbone, tables, job)
-        _write(judged, model, folder.html, folder.json, language, with_films)
+        _write(judged, model, folder.html, folder.json, language, with_films, found.index.films, job)
         folder.finish(model_sha256=model.sha256, films=len(index.films), left_out=len(index.problems))
         job.listener(RunFinished(str(folder.model), str(folder.html)))
     return Run(folder, model, found, judged.evaluation)
@@ -172,7 +173,8 @@ def evaluate(
         judged, Scanned(index, facts), model, asked, words, include_seen=include_seen, seed=seed, threads=job.threads, listener=listener
     )
     judged = judged.with_evidence(evidence)
-    _write(judged, model, _path(html), _path(json), language, with_films)
+    near = asked.training.films if asked.training else ()
+    _write(judged, model, _path(html), _path(json), language, with_films, near, job)
     require_scores(judged, index)
     return judged.evaluation
 
@@ -377,9 +379,12 @@ def _gather(judged: Judged, found: Audit, facts: FilmFacts, model: Model, backbo
     return judged.with_evidence(evidence)
 
 
-def _write(judged: Judged, model: Model, html: Path | None, json: Path | None, language: Language, with_films: bool) -> None:
-    films = pictures(judged, model.record.heatmap_scale) if with_films and html else []
-    write_report(judged.evaluation, html=html, json=json, language=language, films=films, include_films=with_films)
+def _write(
+    judged: Judged, model: Model, html: Path | None, json: Path | None, language: Language, films: bool, near: Sequence[Film], job: _Job
+) -> None:
+    """Write the report, with its `films` or without; `near`: those that may stand beside the errors."""
+    shown = pictures(judged, model.record.heatmap_scale, training=near, progress=job.listener) if films and html else None
+    write_report(judged.evaluation, html=html, json=json, language=language, films=shown, include_films=films)
 
 
 def _path(path: str | Path | None) -> Path | None:

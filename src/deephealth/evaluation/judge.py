@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deephealth.datasets.duplicates import match_seen
 from deephealth.datasets.facts import FilmFacts
@@ -20,13 +18,11 @@ from deephealth.evaluation.evidence import Evidence
 from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
 from deephealth.evaluation.wording import Words
 from deephealth.images.archive import FilmFile
-from deephealth.images.read import read_film
-from deephealth.inference.heatmap import FULL_EVIDENCE, overlay
+from deephealth.inference.heatmap import FULL_EVIDENCE
 from deephealth.inference.predictor import Prediction, Predictor
 from deephealth.model.file import Model
 from deephealth.settings.progress import Listener, silent
 
-_PICTURE_SIDE = 320
 _MOST_FOR_SCALE = 200
 
 
@@ -132,37 +128,5 @@ def strong_evidence(model: Model, films: Sequence[Film], *, threads: int = 1) ->
     return max(float(np.percentile(peaks, 90)), 1.0) if peaks else FULL_EVIDENCE
 
 
-def pictures(judged: Judged, scale: float) -> list[tuple[str, bytes, bytes]]:
-    """(name, film as PNG, film with the evidence for its answer drawn over it as PNG) of the most confident errors, for the report.
-
-    scale: the evidence, in logits, at full colour.
-    """
-    found = []
-    by_name = {film.name: (film, answer) for film, answer in zip(judged.films, judged.predictions, strict=True)}
-    for case in judged.evaluation.errors:
-        film, answer = by_name[case.name]
-        pixels = _small(read_film(film.path).pixels)
-        assert answer.heatmap is not None
-        evidence = overlay(pixels, answer.heatmap[list(answer.probabilities).index(answer.label)], full=scale)
-        found.append((case.name, _png(pixels), _png(evidence)))
-    return found
-
-
 def _with_problems(context: EvaluationContext, more: tuple[Problem, ...]) -> EvaluationContext:
     return dataclasses.replace(context, problems=(*context.problems, *more))
-
-
-def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    from PIL import Image
-
-    image = Image.fromarray(pixels)
-    image.thumbnail((_PICTURE_SIDE, _PICTURE_SIDE))
-    return np.asarray(image)
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, format="PNG", optimize=True)
-    return file.getvalue()
