@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test check lint bench model docs clean
+.PHONY: run test check lint bench model lungs docs clean
 
 run: .venv/ready ## install, then run the main job: phantom films, audit, train, evaluate, predict
 	@examples/main_path.sh .venv/bin/deephealth $${RUN_DIR:-runs/first}
@@ -28,6 +28,9 @@ bench: .venv-test/ready ## ratios measured in one run
 
 model: .venv-test/ready ## train the model that ships, from the films in ../shared; one thread, as the file in the repository was made
 	.venv-test/bin/deephealth train ../shared/data/kermany/chest_xray --recipe recipes/shipped.toml --out runs/shipped --threads 1
+
+lungs: .venv-test/ready ## train the lung finder that ships, from the films and masks in ../shared, and judge it on held-out patients
+	OMP_NUM_THREADS=1 .venv-test/bin/python tools/train_lungs.py
 
 docs: .venv-test/ready ## write the generated parts of the docs again
 	.venv-test/bin/python tools/check_docs.py --write

@@ -99,7 +99,7 @@ def test_every_command_has_help_and_long_ones_take_threads_quiet_and_seed() -> N
     for name in ("phantom", "train", "evaluate", "dataset audit", "dataset prepare"):
         options = {option for action in parsers[name]._actions for option in action.option_strings}
         assert {"--threads", "--quiet", "--seed"} <= options, name
-    for name in ("predict", "dataset summary", "model verify"):
+    for name in ("predict", "dataset summary", "model verify", "lungs"):
         options = {option for action in parsers[name]._actions for option in action.option_strings}
         assert {"--threads", "--quiet"} <= options, name
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from deephealth.training import torch_augment
 from deephealth.training.recipe import FineTuneAugmentation
-from deephealth.training.torch_augment import augment, exposure_curves, framings, mix
+from deephealth.training.torch_augment import augment, augment_with_masks, coarsen, exposure_curves, framings, mix
 
 pytestmark = pytest.mark.train
 
@@ -105,3 +105,29 @@ def test_mix_up_blends_films_and_targets_alike() -> None:
     same, untouched = mix(x, y, 0.0, np.random.default_rng(0))
     assert same is x
     assert untouched is y
+
+
+def test_masks_move_with_their_films() -> None:
+    """A film that is bright where its mask is stays so, however it is turned and cut; what is erased stays in the mask."""
+    random = np.random.default_rng(2)
+    pixels = torch.zeros(6, 40, 40, dtype=torch.uint8)
+    pixels[:, 8:20, 10:30] = 200
+    masks = torch.stack([pixels > 0, pixels == 0], dim=1).float()
+    settings = FineTuneAugmentation(**{**vars(NOTHING), "rotate": 20.0, "crop": 0.2, "shift": 0.1, "aspect": 0.2, "flip": 0.5})
+    grey, moved = augment_with_masks(pixels, masks, settings, random)
+    assert moved.shape == (6, 2, 40, 40)
+    torch.testing.assert_close(grey[:, 0] / 200, moved[:, 0], atol=0.02, rtol=0)
+    assert (moved[:, 0] != masks[:, 0]).any()
+    erased, still = augment_with_masks(pixels, masks, FineTuneAugmentation(**{**vars(NOTHING), "patch": 1.0}), random)
+    torch.testing.assert_close(still, masks, atol=1e-4, rtol=0)
+    assert ((erased[:, 0] - pixels).abs() > 1).any()
+
+
+def test_coarse_films_lose_detail_and_keep_their_mean() -> None:
+    random = np.random.default_rng(0)
+    grey = films(8, 64)[:, None].float()
+    assert torch.equal(coarsen(grey, 0.0, 8, random), grey)
+    blurred = coarsen(grey, 1.0, 8, random)
+    assert blurred.shape == grey.shape
+    assert (blurred.std((1, 2, 3)) < grey.std((1, 2, 3))).all()
+    torch.testing.assert_close(blurred.mean((1, 2, 3)), grey.mean((1, 2, 3)), atol=3, rtol=0)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import re
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -138,6 +139,16 @@ def output_folder(value: str) -> Path:
         raise argparse.ArgumentTypeError(f"{value!r} is no folder; expected a folder to write into, made if absent")
     _refuse_file_above(path)
     return path
+
+
+def picture_name(film: str, taken: set[str]) -> str:
+    """A file name for the picture of `film`, which may lie in folders or an archive: never a path, never one already `taken`."""
+    stem = re.sub(r"[^\w.-]+", "_", str(PurePath(film).with_suffix(""))).strip("._")[-120:] or "film"
+    name, number = f"{stem}.png", 2
+    while name in taken:
+        name, number = f"{stem}-{number}.png", number + 1
+    taken.add(name)
+    return name
 
 
 def _refuse_file_above(path: Path) -> None:

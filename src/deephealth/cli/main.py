@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from deephealth import __version__
-from deephealth.cli import films, models, predict, training
+from deephealth.cli import films, lungs, models, predict, training
 from deephealth.errors import DeepHealthError
 
 _DESCRIPTION = """\
@@ -25,6 +25,7 @@ examples:
   deephealth train films --out run               split by patient, fit a head, calibrate, evaluate
   deephealth evaluate run/model.onnx films --html report.html
   deephealth predict film.dcm                    the model that ships; add --model run/model.onnx for yours
+  deephealth lungs films --out masks             where the lungs are: masks, overlays and a table
   deephealth model verify run/model.onnx         does it still answer as when it was made?
 
 exit codes: 0 done, 1 the work failed, 2 wrong usage, 3 input refused"""
@@ -37,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"deephealth {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (films, training, predict, models):
+    for module in (films, training, predict, lungs, models):
         module.add_commands(commands)
     return parser
 

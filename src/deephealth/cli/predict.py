@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deephealth.cli.common import SubCommands, add_command, add_work_options, output_folder, output_text, terminal
+from deephealth.cli.common import SubCommands, add_command, add_work_options, output_folder, output_text, picture_name, terminal
 
 if TYPE_CHECKING:
     from deephealth.images.archive import FilmFile
@@ -75,18 +74,8 @@ def _drawn(predictions: Iterable[Prediction], films: list[FilmFile], folder: Pat
     for film, prediction in zip(films, predictions, strict=True):
         if not prediction.error and prediction.heatmap is not None:
             index = list(prediction.probabilities).index(prediction.label)
-            write_overlay(folder / _picture_name(film.name, taken), film.read().pixels, prediction.heatmap[index], full=scale)
+            write_overlay(folder / picture_name(film.name, taken), film.read().pixels, prediction.heatmap[index], full=scale)
         yield prediction
-
-
-def _picture_name(film: str, taken: set[str]) -> str:
-    """A file name for the picture of `film`, which may lie in folders or an archive: never a path, never one already `taken`."""
-    stem = re.sub(r"[^\w.-]+", "_", str(PurePath(film).with_suffix(""))).strip("._")[-120:] or "film"
-    name, number = f"{stem}.png", 2
-    while name in taken:
-        name, number = f"{stem}-{number}.png", number + 1
-    taken.add(name)
-    return name
 
 
 def _report_refusals(predictions: list[Prediction]) -> None:

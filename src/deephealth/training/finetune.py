@@ -155,7 +155,7 @@ class Trainer:
         dim = _dim(network, settings.size)
         self.model = Classifier(network, dim, classes).to(self.device)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.AdamW(_parameter_groups(self.model, settings.weight_decay), lr=settings.learning_rate, fused=True)
+        self.optimizer = torch.optim.AdamW(parameter_groups(self.model, settings.weight_decay), lr=settings.learning_rate, fused=True)
         self.average = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
         self.mass = torch.from_numpy(_class_mass(films, classes))
         self.batch = min(settings.batch, len(films))
@@ -363,7 +363,8 @@ def _class_mass(films: FilmArray, classes: int) -> NDArray[np.float32]:
     return mass
 
 
-def _parameter_groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """The trained weights of `model` for an optimiser, with weight decay `decay` on those of more than one dimension alone."""
     # Biases and batch normalisation are left free: shrinking them does not regularise.
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return [

@@ -26,9 +26,10 @@ KERAS_PREFIX = "keras:"
 CHECKPOINT_SUFFIX = ".pt"
 
 
-def _convolution(inputs: int, outputs: int, *, side: int = 3, stride: int = 1) -> nn.Sequential:
-    convolution = nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, bias=False)
-    return nn.Sequential(convolution, nn.BatchNorm2d(outputs))
+def convolution(inputs: int, outputs: int, *, side: int = 3, stride: int = 1) -> nn.Sequential:
+    """A convolution that keeps the side (or divides it by `stride`), and the batch normalisation that gives it its bias."""
+    layer = nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, bias=False)
+    return nn.Sequential(layer, nn.BatchNorm2d(outputs))
 
 
 class ResidualBlock(nn.Module):
@@ -36,10 +37,10 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.first = _convolution(inputs, outputs, stride=stride)
-        self.second = _convolution(outputs, outputs)
+        self.first = convolution(inputs, outputs, stride=stride)
+        self.second = convolution(outputs, outputs)
         same = inputs == outputs and stride == 1
-        self.shortcut: nn.Module = nn.Identity() if same else _convolution(inputs, outputs, side=1, stride=stride)
+        self.shortcut: nn.Module = nn.Identity() if same else convolution(inputs, outputs, side=1, stride=stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add what the two convolutions find to the shortcut."""
@@ -56,7 +57,7 @@ class SmallResNet(nn.Module):
     def __init__(self, width: int = 32) -> None:
         super().__init__()
         stages = ((width, 1, 2), (2 * width, 2, 2), (4 * width, 2, 2), (6 * width, 1, 1))
-        self.stem = _convolution(1, width, stride=2)
+        self.stem = convolution(1, width, stride=2)
         blocks: list[nn.Module] = []
         channels = width
         for outputs, count, stride in stages:

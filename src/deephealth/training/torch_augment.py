@@ -35,12 +35,45 @@ _GLYPHS = (  # R, L, A, P: one number a row, 5 bits
 
 def augment(films: Tensor, settings: FineTuneAugmentation, random: np.random.Generator) -> Tensor:
     """Change each film in its own way: uint8 [n, S, S] -> float32 [n, 1, S, S] in about [0, 255], on the same device."""
+    grey, grid = _exposed(films, settings, random)
+    padding = _PADDINGS[random.integers(len(_PADDINGS))]
+    grey = functional.grid_sample(grey, grid, mode="bilinear", padding_mode=padding, align_corners=False)
+    return _spoiled(grey, settings, random)
+
+
+def augment_with_masks(films: Tensor, masks: Tensor, settings: FineTuneAugmentation, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """`augment`, and the films' masks [n, k, S, S] (float32, 0..1) moved along: what is erased from a film stays in its masks.
+
+    Beyond the film's edge a mask is 0, and the film black or its edge repeated; never a reflection, which would show an organ twice.
+    """
+    grey, grid = _exposed(films, settings, random)
+    padding = _PADDINGS[random.integers(2)]
+    grey = functional.grid_sample(grey, grid, mode="bilinear", padding_mode=padding, align_corners=False)
+    masks = functional.grid_sample(masks, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return _spoiled(grey, settings, random), masks
+
+
+def coarsen(grey: Tensor, share: float, smallest: int, random: np.random.Generator) -> Tensor:
+    """A `share` of the films [n, 1, S, S] as if enlarged from a thumbnail of one random side, `smallest` to S pixels."""
+    side = grey.shape[-1]
+    chosen = torch.from_numpy(random.random(len(grey)) < share).to(grey.device)
+    small = int(np.exp(random.uniform(np.log(smallest), np.log(side))))
+    thumbnails = functional.interpolate(grey, size=(small, small), mode="bilinear", antialias=True, align_corners=False)
+    enlarged = functional.interpolate(thumbnails, size=(side, side), mode="bilinear", align_corners=False)
+    return torch.where(chosen[:, None, None, None], enlarged, grey)
+
+
+def _exposed(films: Tensor, settings: FineTuneAugmentation, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Films with another exposure, float32 [n, 1, S, S], and where each output pixel shall lie on them, [n, S, S, 2]."""
     n, side = films.shape[0], films.shape[-1]
     curves = torch.from_numpy(exposure_curves(n, settings, random)).to(films.device)
     grey = torch.gather(curves, 1, films.reshape(n, -1).long()).reshape(n, 1, side, side)
-    grid = _grid(torch.from_numpy(framings(n, settings, random)).to(films.device), side)
-    padding = _PADDINGS[random.integers(len(_PADDINGS))]
-    grey = functional.grid_sample(grey, grid, mode="bilinear", padding_mode=padding, align_corners=False)
+    return grey, _grid(torch.from_numpy(framings(n, settings, random)).to(films.device), side)
+
+
+def _spoiled(grey: Tensor, settings: FineTuneAugmentation, random: np.random.Generator) -> Tensor:
+    """Films with markers, noise, erased borders and patches."""
+    n, side = grey.shape[0], grey.shape[-1]
     _burn_markers(grey, settings.marker, random)
     if settings.noise:
         grey += _noise(grey, settings.noise, random)
