@@ -2,8 +2,8 @@
 
 A linear probe (ridge regression on one-hot labels) is trained and tested, cross-validated by patient, on each of a few inputs: the whole
 thumbnail, its border, its two top corners, its grey levels, the size of the picture, the size of the file. Its score is the mean
-one-against-the-rest AUC. The null is the same probe on labels shuffled among patients; ridge is linear in the labels, so a hundred
-shuffles cost little more than one. Grey levels and file size depend on the lungs too (a dense lung is brighter and compresses worse), so
+one-against-the-rest AUC. The null is the same probe on labels shuffled among patients (`permutation`); ridge is linear in the labels, so
+a hundred shuffles cost little more than one. Grey levels and file size depend on the lungs too (a dense lung is brighter and compresses worse), so
 they are shown but decide nothing.
 """
 
@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from deephealth.evaluation import metrics
 from deephealth.evaluation.intervals import Interval, PatientBootstrap
 from deephealth.evaluation.metrics import Floats, Ints
+from deephealth.evaluation.permutation import p_value, shuffle_patients
 
 Singles = NDArray[np.float32]
 
@@ -36,8 +37,8 @@ WHOLE = "whole film"
 FOLDS = 5
 SHUFFLES = 100
 DRAWS = 1000
-# One-sided false alarm rate of about 0.0013 a probe, 0.4 % for the three that decide.
-NULL_SIGMAS = 3.0
+# False alarm rate of one probe; that of the verdict is at most this times the number of probes that decide.
+NULL_LEVEL = 0.001
 RECOVERED = 0.70
 _RIDGE = 0.3
 
@@ -46,6 +47,7 @@ _RIDGE = 0.3
 class ProbeResult:
     """One probe. auc: mean one-against-the-rest AUC over held-out patients; null_mean, null_sd: of the same probe on shuffled labels.
 
+    p_value: how often shuffled labels score as high; beats_null: whether that is at most `NULL_LEVEL`, and the AUC above 0.5.
     lung_free: whether its input holds no lung, so that it counts for the verdict.
     recovered: its gain over 0.5 as a share of the whole film's; None when the whole film gains nothing.
     """
@@ -57,6 +59,7 @@ class ProbeResult:
     beats_null: bool
     lung_free: bool
     recovered: float | None
+    p_value: float
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def audit_shortcuts(
         return AuditReport(UNKNOWN, SENTENCES[UNKNOWN], (), len(y), n_patients, reason)
     rng = np.random.default_rng([seed, 7])
     fold = _folds(y, group, min(FOLDS, smallest), rng)
-    stacked = np.stack([y, *(_shuffled(y, group, rng) for _ in range(SHUFFLES))])
+    stacked = np.stack([y, *(shuffle_patients(y, group, fold, rng) for _ in range(SHUFFLES))])
     bootstrap = PatientBootstrap(patients, draws=draws, seed=seed)
     results: list[ProbeResult] = []
     for name, (features, lung_free) in _inputs(facts).items():
@@ -177,17 +180,6 @@ def _folds(y: Ints, group: Ints, n: int, rng: np.random.Generator) -> Ints:
     return np.asarray(dealt[group])
 
 
-def _shuffled(y: Ints, group: Ints, rng: np.random.Generator) -> Ints:
-    """Labels in which every patient takes those of another: what films of one patient share stays shared."""
-    donor = rng.permutation(group.max() + 1)[group]
-    order = np.argsort(group, kind="stable")
-    counts = np.bincount(group)
-    starts = np.cumsum(counts) - counts
-    rank = np.empty(len(y), dtype=np.int64)
-    rank[order] = np.arange(len(y)) - starts[group[order]]
-    return np.asarray(y[order[starts[donor] + rank % counts[donor]]])
-
-
 def _probe(
     name: str, features: Floats, stacked: Ints, fold: Ints, bootstrap: PatientBootstrap, lung_free: bool, whole: float | None
 ) -> ProbeResult:
@@ -198,10 +190,11 @@ def _probe(
     drawn = np.mean([bootstrap.aucs(scores[0][:, c], y == c) for c in range(n_classes)], axis=0)
     auc = bootstrap.percentile(found[0], drawn)
     mean, sd = float(np.mean(found[1:])), float(np.std(found[1:]))
-    beats = found[0] > mean + NULL_SIGMAS * sd and found[0] > max(found[1:]) and found[0] > 0.5
+    chance = p_value(found[0], found[1:])
+    beats = chance <= NULL_LEVEL and found[0] > 0.5
     reference = found[0] if whole is None else whole
     recovered = max(0.0, found[0] - 0.5) / (reference - 0.5) if reference > 0.5 else None
-    return ProbeResult(name, auc, mean, sd, bool(beats), lung_free, recovered)
+    return ProbeResult(name, auc, mean, sd, bool(beats), lung_free, recovered, chance)
 
 
 def _held_out_scores(features: Floats, stacked: Ints, n_classes: int, fold: Ints) -> list[Floats]:
