@@ -80,7 +80,7 @@ class Trial:
         whole: AUC of the whole film, of whose gain `recovered` is a share (default: of this probe itself). scores: held-out scores [n, C]
         of another classifier on the same features and folds, which then stand in for the ridge's; the null stays the ridge's.
         """
-        found = _held_out_scores(features, self._stacked, self.classes, self.fold)
+        found = held_out_scores(features, self._stacked, self.classes, self.fold)
         own = found[0] if scores is None else scores
         null = [metrics.macro_auc(score, labels) for score, labels in zip(found[1:], self._stacked[1:], strict=True)]
         value = metrics.macro_auc(own, self.y)
@@ -157,7 +157,7 @@ def _fewest(y: Ints, group: Ints) -> int:
     return min((len(np.unique(group[y == c])) for c in np.unique(y)), default=0)
 
 
-def _held_out_scores(features: Floats, stacked: Ints, n_classes: int, fold: Ints) -> list[Floats]:
+def held_out_scores(features: Floats, stacked: Ints, n_classes: int, fold: Ints) -> list[Floats]:
     """Ridge scores [n, C] of every film, from the other folds, for each row of labels in `stacked`."""
     x = _standardised(features).astype(np.float32)
     targets = np.concatenate([np.eye(n_classes, dtype=np.float32)[labels] for labels in stacked], axis=1)
