@@ -32,11 +32,11 @@ NO_CHESTS = 100
 THRESHOLDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 WANTED_COVER = 0.975
 """Share of the adult lung that the threshold shall cover on films the finder may learn from, a little above the 0.97 wanted elsewhere."""
-PLAUSIBLE = Plausibility(smallest=0.10, largest=0.65, main=0.90, balance=0.30, breadth=0.60, certainty=0.80)
+PLAUSIBLE = Plausibility(smallest=0.08, largest=0.75, main=0.90, balance=0.30, breadth=0.60, certainty=0.85)
 LIMITS = (
-    "The masks hold the lungs with the shadow of the heart on them, and leave out the spine and what lies below the diaphragm's edge.",
+    "The masks hold the lungs with most of the heart's shadow on them, leave out the spine, and end at the diaphragm.",
     "Learned from children of one hospital, some adults of one tuberculosis programme and synthetic films; other films may fare worse.",
-    "Finds lungs on a film upside down or mirrored too, and says nothing of whether the film is the right way round.",
+    "A film upside down, on its side or mirrored may get a plausible mask too: nothing is said of whether it is the right way round.",
     "A plausible mask is one of the right size and parts; that it is right is for a person to see.",
 )
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 from deephealth.errors import ParityError
 from deephealth.evaluation.lungs import LungFinder

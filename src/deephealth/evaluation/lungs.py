@@ -134,24 +134,25 @@ class LungFinder:
 
 def judge(found: LungMask) -> str:
     """Why `found` is not a plausible pair of lungs, as the second half of a sentence ("shows ..."); empty when it is one."""
+    return next(_objections(found), "")
+
+
+def _objections(found: LungMask) -> Iterator[str]:
     rule, mask = found.rule, found.mask
     if not mask.any():
-        return "shows no lungs"
+        yield "shows no lungs"
+        return
     if not rule.smallest <= found.share <= rule.largest:
-        return f"shows lungs on {found.share:.0%} of its area, expected {rule.smallest:.0%} to {rule.largest:.0%}"
-    held = sum(found.parts[:2]) / sum(found.parts)
-    if held < rule.main:
-        return f"shows lungs in {len(found.parts)} pieces, the two largest with {held:.0%} of the area, expected {rule.main:.0%}"
+        yield f"shows lungs on {found.share:.0%} of its area, expected {rule.smallest:.0%} to {rule.largest:.0%}"
+    if (held := sum(found.parts[:2]) / sum(found.parts)) < rule.main:
+        yield f"shows lungs in {len(found.parts)} pieces, the two largest with {held:.0%} of the area, expected {rule.main:.0%}"
     left, right = _halves(mask)
     if min(left, right) < rule.balance * max(left, right):
-        return f"shows one lung {max(left, right) / max(min(left, right), 1):.1f} times as large as the other"
-    breadth = _breadth(mask)
-    if breadth < rule.breadth:
-        return f"shows lungs {breadth:.2f} times as wide as high, expected {rule.breadth:.2f} for two"
-    certainty = float(found.probabilities[mask].mean())
-    if certainty < rule.certainty:
-        return f"shows lungs with a mean probability of {certainty:.2f}, expected {rule.certainty:.2f}"
-    return ""
+        yield f"shows one lung {max(left, right) / max(min(left, right), 1):.1f} times as large as the other"
+    if (breadth := _breadth(mask)) < rule.breadth:
+        yield f"shows lungs {breadth:.2f} times as wide as high, expected {rule.breadth:.2f} for two"
+    if (certainty := float(found.probabilities[mask].mean())) < rule.certainty:
+        yield f"shows lungs with a mean probability of {certainty:.2f}, expected {rule.certainty:.2f}"
 
 
 def resize_mask(mask: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:

@@ -1,5 +1,7 @@
 """What a lung finder's file says of itself: the record in the metadata of its ONNX graph, and the card written from it."""
 
+# ruff: noqa: RUF009 - `spec` returns a dataclass field
+
 from __future__ import annotations
 
 import dataclasses
@@ -107,8 +109,8 @@ def lung_card(record: LungRecord) -> str:
         "",
         record.intended_use,
         "",
-        f"Input: a grey film of any size, squashed to {record.side} x {record.side} px. Output: the probability that each of these pixels is "
-        f"lung; it counts as lung from {record.threshold:g}.",
+        f"Input: a grey film of any size, squashed to {record.side} x {record.side} px. Output: the probability that each of these pixels "
+        f"is lung; it counts as lung from {record.threshold:g}.",
         "",
         "| films | measure | value (95 % interval over patients) | films | patients |",
         "|---|---|---|---|---|",

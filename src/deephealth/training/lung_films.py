@@ -159,8 +159,8 @@ def _no_chest(films: NDArray[np.uint8], random: np.random.Generator, number: int
     if number % 4 == 2:
         coarse = int(random.choice([2, 4, 16, side]))
         return resize_film(random.integers(0, 256, (coarse, coarse), dtype=np.uint8), side).astype(np.uint8)
-    levels = random.integers(0, 256, 2)
-    return np.broadcast_to(np.linspace(*levels, side)[:, None], (side, side)).astype(np.uint8)
+    first, last = random.integers(0, 256, 2).tolist()
+    return np.broadcast_to(np.linspace(first, last, side)[:, None], (side, side)).astype(np.uint8)
 
 
 def _shuffled_tiles(film: NDArray[np.uint8], tiles: int, random: np.random.Generator) -> NDArray[np.uint8]:

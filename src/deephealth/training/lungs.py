@@ -7,6 +7,7 @@ every film (Milletari, Navab and Ahmadi, "V-Net", 2016).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,22 +36,25 @@ _CLIP = 5.0
 _AVERAGE = 0.995
 
 
+_AUGMENTATION = FineTuneAugmentation(
+    rotate=15, shift=0.1, crop=0.35, aspect=0.35, gamma=0.7, contrast=0.7, brightness=0.15, noise=0.03, border=0.3, patch=0.3, flip=0.5
+)
+
+
 @dataclass(frozen=True)
 class LungSettings:
     """Everything that decides the file besides the films. side, in pixels, is divisible by 16; widths: channels at each half of it."""
 
     side: int = 128
     widths: tuple[int, ...] = (16, 32, 64, 96)
-    epochs: int = 24
+    epochs: int = 10
     batch: int = 16
     learning_rate: float = 3e-3
     weight_decay: float = 0.02
     half_precision: bool = True  # bfloat16 in the convolutions: 1.75 times as fast where the processor knows it
     coarse: float = 0.5  # share of the films that look like an enlarged thumbnail
     coarsest: int = 32  # side of the smallest thumbnail
-    augmentation: FineTuneAugmentation = FineTuneAugmentation(
-        rotate=15, shift=0.1, crop=0.35, aspect=0.35, gamma=0.7, contrast=0.7, brightness=0.15, noise=0.03, border=0.3, patch=0.3, flip=0.5
-    )
+    augmentation: FineTuneAugmentation = _AUGMENTATION
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON values."""
@@ -62,7 +66,7 @@ class LungNetwork(nn.Module):
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(itertools.pairwise(widths))
         self.stem = convolution(1, widths[0], side=5, stride=2)
         self.first = convolution(widths[0], widths[0])
         self.down = nn.ModuleList(ResidualBlock(fine, coarse, 2) for fine, coarse in pairs)
@@ -91,7 +95,7 @@ def train(examples: LungExamples, settings: LungSettings, *, seed: int = 0, thre
     """The averaged network after the last step, in evaluation mode. The same examples, seed, machine and threads give the same weights."""
     with torch_threads(threads):
         torch.manual_seed(seed)
-        network = LungNetwork(settings.widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network: LungNetwork = LungNetwork(settings.widths).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = {key: value.detach().clone() for key, value in network.state_dict().items()}
         optimizer = torch.optim.AdamW(parameter_groups(network, settings.weight_decay), lr=settings.learning_rate)
         size = min(settings.batch, len(examples.films))
@@ -105,7 +109,8 @@ def train(examples: LungExamples, settings: LungSettings, *, seed: int = 0, thre
                 _update_average(average, network, step)
                 progress(Progress("training the lung finder", step, steps))
         network.load_state_dict(average)
-    return network.eval()
+        network.eval()
+    return network
 
 
 def _schedule(step: int, steps: int) -> float:
