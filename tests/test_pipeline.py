@@ -54,6 +54,7 @@ def test_a_run_leaves_everything_a_reader_needs(run: Run) -> None:
         "head",
         "calibrate",
         "evaluate",
+        "evidence",
     ]
     assert events[-1]["event"] == "RunFinished"
     addresses = set(re.findall(r"https?://[^\s\"'<>)]+", run.folder.html.read_text(encoding="utf-8")))
@@ -81,6 +82,7 @@ def test_the_same_seed_gives_the_same_file_to_the_byte(run: Run, phantoms: Path,
     again = train(phantoms, tmp_path / "again", threads=2)
     assert again.folder.model.read_bytes() == run.folder.model.read_bytes()
     assert again.folder.html.read_bytes() == run.folder.html.read_bytes()
+    assert again.folder.json.read_bytes() == run.folder.json.read_bytes()
     other = train(phantoms, tmp_path / "other", threads=2, seed=1)
     assert other.folder.model.read_bytes() != run.folder.model.read_bytes()
 
@@ -94,6 +96,83 @@ def test_evaluate_scores_only_films_the_model_never_saw(run: Run, phantoms: Path
     every = evaluate(run.folder.model, phantoms, include_seen=True)
     assert every.scores.n_films == 120
     assert "too high" in every.context.notes[0]
+
+
+def test_a_run_tells_what_stands_behind_its_scores(run: Run) -> None:
+    evidence, films = run.evaluation.evidence, run.audit.index.films
+    assert evidence.data is not None and sum(evidence.data.films.values()) == len(films)
+    assert evidence.data.attributes[0].attribute == "split"
+    assert evidence.abstention is not None and evidence.abstention.conformal is not None
+    assert evidence.abstention.curve[-1].risk.value == pytest.approx(1 - run.evaluation.scores.accuracy.value)
+    assert evidence.abstention.conformal.threshold == run.model.record.conformal.threshold
+    assert {group.attribute for group in evidence.subgroups} == {"sex", "age", "view"}
+    gap, errors = evidence.leakage_gap, evidence.label_errors
+    assert gap is not None and [row.score for row in gap.rows] == ["accuracy", "balanced_accuracy", "macro_auc"]
+    assert errors is not None and (gap.n_films, errors.n_films) == (len(films), len(films))
+    assert set(evidence.neighbours) == {case.name for case in run.evaluation.errors}
+    train_names = {film.name for film in run.audit.split.films(run.audit.index, "train")}
+    assert all(near.name in train_names for found in evidence.neighbours.values() for near in found)
+    assert [row.name for row in evidence.gate] == ["test", "inverted", "upside down", "blank"]
+    text = evaluation_text(run.evaluation)
+    assert "leakage gap" in text and "label errors" in text and "abstention" in text
+
+
+def test_without_names_no_film_is_named_anywhere(run: Run) -> None:
+    named, stripped = (json.dumps(run.evaluation.to_json(names=names)) for names in (True, False))
+    used = [film.name for film in run.audit.index.films if film.name in named]
+    assert len(used) > 10
+    assert not [name for name in used if name in stripped]
+    jsonschema.validate(json.loads(stripped), report_schema())
+    numbers = {str(case.index) for case in run.evaluation.errors}
+    assert set(json.loads(stripped)["evidence"]["neighbours"]) == numbers
+
+
+def test_evaluate_asks_about_other_sets_pictures_and_training_films(run: Run, phantoms: Path, tmp_path: Path) -> None:
+    from deephealth.images.phantom_set import write_phantoms
+
+    other = write_phantoms(tmp_path / "other", per_class=4, seed=5, size=128)
+    (tmp_path / "tb" / "tuberculosis").mkdir(parents=True)
+    shutil.copy(next((other / "viral").iterdir()), tmp_path / "tb" / "tuberculosis" / "film.png")
+    (tmp_path / "noise").mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 90), dtype=np.uint8)).save(tmp_path / "noise" / "noise.png")
+    found = evaluate(
+        run.folder.model,
+        phantoms,
+        external=[other, tmp_path / "tb"],
+        not_chest=[tmp_path / "noise"],
+        training_films=phantoms,
+        json=tmp_path / "report.json",
+        command="deephealth evaluate model.onnx films",
+    )
+    evidence = found.evidence
+    assert [(row.name, row.n_films) for row in evidence.external] == [("other", 12), ("tb", 0)]
+    assert "tuberculosis" in evidence.external[1].notes[0]
+    assert [(row.name, row.chest, row.refused.n_films) for row in evidence.gate] == [
+        ("films", True, found.scores.n_films),
+        ("noise", False, 1),
+    ]
+    assert evidence.data is not None and sum(evidence.data.films.values()) == found.scores.n_films
+    assert found.errors == run.evaluation.errors
+    learned = {film.name for split in ("train", "validation") for film in run.audit.split.films(run.audit.index, split)}
+    for case in found.errors:
+        nearest = run.evaluation.evidence.neighbours[case.name][0]  # of the training films; here the validation films are among them too
+        assert evidence.neighbours[case.name][0].similarity > nearest.similarity - 0.05
+        assert {near.name for near in evidence.neighbours[case.name]} <= learned
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    jsonschema.validate(written, report_schema())
+    assert written["context"]["command"] == "deephealth evaluate model.onnx films"
+    assert {"deephealth", "python", "numpy", "onnxruntime", "scikit-learn"} == set(written["context"]["versions"])
+
+
+def test_a_set_that_is_not_there_is_said_before_any_work(run: Run, phantoms: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="does not exist"):
+        evaluate(run.folder.model, phantoms, external=[tmp_path / "absent"])
+    with pytest.raises(UsageError, match="does not exist"):
+        evaluate(run.folder.model, phantoms, not_chest=[tmp_path / "absent"])
+    (tmp_path / "films" / "normal").mkdir(parents=True)
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(tmp_path / "films" / "normal" / "0.png")
+    with pytest.raises(DatasetError, match="fitted on none"):
+        evaluate(run.folder.model, phantoms, training_films=tmp_path / "films")
 
 
 def test_evaluate_says_so_when_nothing_is_left(run: Run, phantoms: Path, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ the same stages on their own. The command line only calls these functions.
 from __future__ import annotations
 
 import dataclasses
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,21 +15,24 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from deephealth import __version__
 from deephealth.datasets.duplicates import match_seen
-from deephealth.datasets.facts import FilmFacts, scan_films
+from deephealth.datasets.facts import FilmFacts
 from deephealth.datasets.index import DatasetIndex, refuse_inside
-from deephealth.datasets.leakage import LeakageReport, check_leakage
+from deephealth.datasets.leakage import check_leakage
 from deephealth.datasets.sources import open_dataset
 from deephealth.datasets.split import By, Split, make_split
-from deephealth.errors import DatasetError, LeakageError
-from deephealth.evaluation.audit import Audit, split_counts
+from deephealth.errors import DatasetError
+from deephealth.evaluation.abstention import calibrate_sets
+from deephealth.evaluation.audit import Audit, refuse_leakage, split_counts
 from deephealth.evaluation.calibration import choose_operating_points, fit_temperature, softmax
+from deephealth.evaluation.context import make_context
 from deephealth.evaluation.evaluate import score_predictions
+from deephealth.evaluation.external import Scanned
+from deephealth.evaluation.gather import ask_about, evaluation_evidence, training_evidence
 from deephealth.evaluation.judge import Judged, judge, pictures, strong_evidence, unseen_films
 from deephealth.evaluation.recording import make_record, training_hashes, with_evaluation
 from deephealth.evaluation.report import write_report
-from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
+from deephealth.evaluation.results import Evaluation
 from deephealth.evaluation.shortcuts import audit_shortcuts
 from deephealth.evaluation.terminal import evaluation_text, validation_text
 from deephealth.evaluation.wording import Language, Words
@@ -43,11 +45,12 @@ from deephealth.model.heads import Head
 from deephealth.model.novelty import choose_threshold, fit_novelty
 from deephealth.model.verify import make_goldens
 from deephealth.settings import threads as thread_settings
-from deephealth.training.events import EventListener, JsonLines, Note, RunFinished, RunStarted, StageStarted, ignore, tee
+from deephealth.training.events import EventListener, JsonLines, RunFinished, RunStarted, StageStarted, ignore, tee
 from deephealth.training.examples import class_numbers, examples_of, films_of
 from deephealth.training.heads import fit_head
 from deephealth.training.recipe import Recipe, with_changes
 from deephealth.training.run_folder import RunFolder
+from deephealth.training.scan import look_at, tell_left_out
 
 __all__ = ["Audit", "Run", "audit", "evaluate", "load_model", "train"]
 
@@ -67,13 +70,15 @@ def train(
     overwrite: bool = False,
     language: Language = "en",
     with_films: bool = True,
+    command: str = "",
     listener: EventListener = ignore,
 ) -> Run:
     """Train a classifier on the films of `data`; write model file, report and record into the folder `out`.
 
     The same films, recipe, seed, machine and thread count give the same model file to the byte. An interrupted run is taken up again.
-    `split` names the file of a frozen split to keep. Raises LeakageError when a film, patient or augmented copy would stand on both sides
-    of the split, or the backbone has learned from the films (`allow_leakage` goes on, and the report says so), DatasetError, UsageError.
+    `split` names the file of a frozen split to keep; `command` is what was typed, for the report. Raises LeakageError when a film, patient
+    or augmented copy would stand on both sides of the split, or the backbone has learned from the films (`allow_leakage` goes on, and the
+    report says so), DatasetError, UsageError.
     """
     recipe = with_changes(recipe or Recipe())  # refuses what a recipe's file may not hold either
     job = _Job(recipe, seed, thread_settings.resolve(threads), listener)
@@ -85,10 +90,10 @@ def train(
     with JsonLines(folder.events) as events:
         job = dataclasses.replace(job, listener=tee(events, listener))
         job.listener(RunStarted("train", index.root.name, seed, job.threads))
-        index, facts = _scan(index, job)
+        index, facts = look_at(index, threads=job.threads, listener=job.listener)
         frozen = _freeze(index, facts, folder, split, job)
         found = _audit(index, facts, frozen, _learned_before(recipe, backbone, facts, frozen), job)
-        notes = _gate(found.leakage, allow_leakage)
+        notes = refuse_leakage(found.leakage, allow_leakage)
         if backbone is None:
             backbone, head = _fine_tune(found, facts, folder, job)
             tables = _extract(found, backbone, job)
@@ -96,8 +101,9 @@ def train(
             tables = _extract(found, backbone, job)
             head = _fit(found, tables, job)
         model = _calibrate(found, facts, backbone, head, tables, allow_leakage, job)
-        model, judged = _evaluate_test(model, found, notes, job)
+        model, judged = _evaluate_test(model, found, notes, command, job)
         save_model(model.data, folder.model)
+        judged = _gather(judged, found, facts, model, backbone, tables, job)
         _write(judged, model, folder.html, folder.json, language, with_films)
         folder.finish(model_sha256=model.sha256, films=len(index.films), left_out=len(index.problems))
         job.listener(RunFinished(str(folder.model), str(folder.html)))
@@ -120,7 +126,7 @@ def audit(
     `split`: a frozen split's file; else the split that `train` would draw. `backbone`: also ask which films it has learned from.
     """
     job = _Job(Recipe(), seed, thread_settings.resolve(threads), listener)
-    index, facts = _scan(open_dataset(data, layout=layout), job)
+    index, facts = look_at(open_dataset(data, layout=layout), threads=job.threads, listener=job.listener)
     frozen = _draw(index, facts, Split.load(split) if split else None, job)
     return _audit(index, facts, frozen, load_backbone(backbone, weights=_path(weights)).seen if backbone else None, job)
 
@@ -134,8 +140,15 @@ def evaluate(
     json: str | Path | None = None,
     prevalence: float | None = None,
     include_seen: bool = False,
+    external: Sequence[str | Path] = (),
+    not_chest: Sequence[str | Path] = (),
+    training_films: str | Path | None = None,
+    audit: bool = False,
+    masks: str | Path | None = None,
+    audit_films: int = MOST_FILMS,
     language: Language = "en",
     with_films: bool = True,
+    command: str = "",
     seed: int = 0,
     threads: int | None = None,
     listener: EventListener = ignore,
@@ -143,15 +156,34 @@ def evaluate(
     """Judge a model on the films of `data` that it has not learned from, and write the report as `html` and `json` where told.
 
     Films that the model's backbone or head learned from are recognised by their content and left out; with `include_seen` they are scored
-    too, and the report says so on top. Raises ModelFileError, DatasetError.
+    too, and the report says so on top. `external`: sets from elsewhere, each a row of its own. `not_chest`: folders of pictures that the
+    gate should refuse. `training_films`: the set the model was trained on, to show the films nearest to each error. `audit`: also the deep
+    shortcut audit (`evaluation.model_audit`), on at most `audit_films` films, with the lung masks in the folder `masks` if there is one.
+    `command`: what was typed, for the report. Raises ModelFileError, DatasetError, UsageError.
     """
     model = model if isinstance(model, Model) else load_model(model)
     job = _Job(Recipe(), seed, thread_settings.resolve(threads), listener)
-    index, facts = _scan(open_dataset(data, layout=layout, fewest_classes=1), job)
-    films, notes = unseen_films(model, index, facts, include_seen, Words(language))
-    context = dataclasses.replace(_context(model, index, job), split_name="all" if include_seen else "unseen", notes=notes)
+    index, facts = look_at(open_dataset(data, layout=layout, fewest_classes=1), threads=job.threads, listener=listener)
+    asked = ask_about(model, external, not_chest, training_films, threads=job.threads, listener=listener)
+    words = Words(language)
+    films, notes = unseen_films(model, index, facts, include_seen, words)
+    context = make_context(model, index, seed=seed, command=command)
+    context = dataclasses.replace(context, split_name="all" if include_seen else "unseen", notes=notes)
     job.listener(StageStarted("evaluate", f"{len(films)} films"))
     judged = judge(model, films, context=context, prevalence=prevalence, seed=seed, threads=job.threads, progress=job.listener)
+    evidence = evaluation_evidence(
+        judged,
+        Scanned(index, facts),
+        model,
+        asked,
+        words,
+        include_seen=include_seen,
+        model_audit=_audit_model(model, films, masks, audit_films, job) if audit else None,
+        seed=seed,
+        threads=job.threads,
+        listener=listener,
+    )
+    judged = judged.with_evidence(evidence)
     _write(judged, model, _path(html), _path(json), language, with_films)
     return judged.evaluation
 
@@ -200,25 +232,6 @@ class _Job:
         }
 
 
-def _scan(index: DatasetIndex, job: _Job) -> tuple[DatasetIndex, FilmFacts]:
-    """Look at every film once; those that cannot be read leave the index as problems."""
-    counts = ", ".join(f"{count} {label}" for label, count in index.by_label().items())
-    job.listener(StageStarted("index", f"{len(index.films)} films ({counts})"))
-    facts = scan_films(index, threads=job.threads, progress=job.listener)
-    readable = set(facts.names)
-    films = tuple(film for film in index.films if film.name in readable)
-    if not films:
-        raise DatasetError(f"None of the {len(index.films)} films of {index.root} can be read ({facts.problems[0].reason})")
-    index = dataclasses.replace(index, films=films, problems=(*index.problems, *facts.problems))
-    _tell_left_out(index.problems, job)
-    return index, facts
-
-
-def _tell_left_out(problems: Sequence[Problem], job: _Job) -> None:
-    if problems:
-        job.listener(Note(f"{len(problems)} films left out; the first: {problems[0].name}: {problems[0].reason}"))
-
-
 def _freeze(index: DatasetIndex, facts: FilmFacts, folder: RunFolder, given: str | Path | None, job: _Job) -> Split:
     """The split of this run, written before anything learns from it; a resumed run keeps what it has written."""
     source = folder.split if folder.split.exists() else given
@@ -263,18 +276,13 @@ def _audit(index: DatasetIndex, facts: FilmFacts, split: Split, seen: NDArray[np
     films = {film.name: film for film in index.films}
     ordered = [films[name] for name in facts.names]
     numbers, patients = class_numbers(ordered, index.classes), [film.patient for film in ordered]
-    shortcuts = audit_shortcuts(facts, numbers, patients, index.classes, seed=job.seed)
+    shortcuts = audit_shortcuts(facts, numbers, patients, index.classes, films=ordered, split=split.assignments, seed=job.seed)
     return Audit(index, split, leakage, shortcuts)
 
 
-def _gate(leakage: LeakageReport, allowed: bool) -> tuple[str, ...]:
-    """Refuse to train on a leaking split unless told to; the note that then stands on top of the report."""
-    if not leakage.leaks:
-        return ()
-    if not allowed:
-        advice = "Mend the data, or choose another split or backbone; --allow-leakage goes on, and the report says so."
-        raise LeakageError(f"{leakage.sentence} {advice}")
-    return ("LEAKAGE ALLOWED BY USER",)
+def _audit_model(model: Model, films: Sequence[Film], masks: str | Path | None, most: int, job: _Job) -> ModelAudit:
+    job.listener(StageStarted("model audit", f"{min(len(films), most)} of {len(films)} films, parts of them hidden"))
+    return audit_model(model, films, masks=masks, most_films=most, seed=job.seed, threads=job.threads, progress=job.listener)
 
 
 def _fine_tune(found: Audit, facts: FilmFacts, folder: RunFolder, job: _Job) -> tuple[Backbone, Head]:
@@ -315,7 +323,7 @@ def _extract(found: Audit, backbone: Backbone, job: _Job) -> _Tables:
             threads=job.threads,
             progress=job.listener,
         )
-        _tell_left_out(tables[split].problems, job)
+        tell_left_out(tables[split].problems, job.listener)
     return tables
 
 
@@ -350,6 +358,7 @@ def _calibrate(found: Audit, facts: FilmFacts, backbone: Backbone, head: Head, t
         allow_leakage=allow_leakage,
         novelty_threshold=choose_threshold(novelty.distance(held_out.features)),
         operating_points=points,
+        conformal=calibrate_sets(probabilities, held_out.labels),
     )
     scores = score_predictions(probabilities, held_out.labels, patients, found.index.classes, seed=job.seed)
     record = with_evaluation(record, scores, "validation")
@@ -358,12 +367,12 @@ def _calibrate(found: Audit, facts: FilmFacts, backbone: Backbone, head: Head, t
     return Model.load(with_record(model.data, dataclasses.replace(model.record, heatmap_scale=scale)))
 
 
-def _evaluate_test(model: Model, found: Audit, notes: tuple[str, ...], job: _Job) -> tuple[Model, Judged]:
+def _evaluate_test(model: Model, found: Audit, notes: tuple[str, ...], command: str, job: _Job) -> tuple[Model, Judged]:
     """Score the test films once, with the finished graph; scores and golden films then join the record, which changes no answer."""
     films = found.split.films(found.index, "test")
     job.listener(StageStarted("evaluate", f"{len(films)} test films"))
     context = dataclasses.replace(
-        _context(model, found.index, job),
+        make_context(model, found.index, seed=job.seed, command=command),
         split_sha256=found.split.sha256,
         split_by=found.split.by,
         leakage=found.leakage.to_json(),
@@ -377,17 +386,11 @@ def _evaluate_test(model: Model, found: Audit, notes: tuple[str, ...], job: _Job
     return model, dataclasses.replace(judged, evaluation=dataclasses.replace(judged.evaluation, context=context))
 
 
-def _context(model: Model, index: DatasetIndex, job: _Job) -> EvaluationContext:
-    return EvaluationContext(
-        model_name=model.record.name,
-        model_sha256=model.sha256,
-        data_name=index.root.name,
-        data_sha256=index.sha256,
-        seed=job.seed,
-        temperature=model.record.temperature,
-        problems=tuple(Problem(problem.name, problem.reason) for problem in index.problems),
-        versions={"deephealth": __version__, "python": platform.python_version(), "numpy": np.__version__},
-    )
+def _gather(judged: Judged, found: Audit, facts: FilmFacts, model: Model, backbone: Backbone, tables: _Tables, job: _Job) -> Judged:
+    """What stands behind the scores: leakage gap, probable label errors, abstention, subgroups. It changes neither model nor scores."""
+    job.listener(StageStarted("evidence", "films, abstention, subgroups, leakage gap, probable label errors"))
+    evidence = training_evidence(judged, found, facts, model, backbone, tables, seed=job.seed, threads=job.threads, progress=job.listener)
+    return judged.with_evidence(evidence)
 
 
 def _write(judged: Judged, model: Model, html: Path | None, json: Path | None, language: Language, with_films: bool) -> None:

@@ -17,6 +17,7 @@ import deephealth
 from deephealth.errors import ModelFileError
 from deephealth.model.record import (
     BackboneRecord,
+    ConformalRecord,
     DataRecord,
     DataSource,
     Estimate,
@@ -93,6 +94,7 @@ def records(draw: st.DrawFn) -> ModelRecord:
             temperature=positive,
             novelty_threshold=positive,
             operating_points=st.lists(point, max_size=2).map(tuple),
+            conformal=st.none() | st.builds(ConformalRecord, level=st.floats(0.01, 1), threshold=share, films=count),
             training=st.builds(TrainingRecord, seed=st.integers(), recipe=st.dictionaries(text, free, max_size=3), films=count),
             data=st.builds(DataRecord, sources=st.lists(source, max_size=2).map(tuple), leakage=text),
             split=st.builds(SplitRecord, sha256=sha256, by=st.sampled_from(["patient", "film"]), films=counts, patients=counts),
@@ -214,6 +216,12 @@ def test_hashes_are_kept_without_their_order() -> None:
     found = np.array([[3] * 32, [1] * 32, [3] * 32], np.uint8)
     assert unpack_hashes(pack_hashes(found)).tolist() == [[1] * 32, [3] * 32]
     assert unpack_hashes(pack_hashes(np.empty((0, 32), np.uint8))).shape == (0, 32)
+
+
+def test_a_file_of_before_conformal_sets_loads_without_them() -> None:
+    record = minimal()
+    del record["conformal"]
+    assert ModelRecord.from_json(record).conformal is None
 
 
 def test_no_field_holds_a_clock_time() -> None:

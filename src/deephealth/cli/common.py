@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import os
 import re
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +54,25 @@ def add_language_option(parser: argparse.ArgumentParser) -> None:
     from deephealth.cli.language import preferred
 
     parser.add_argument("--lang", choices=("en", "es"), default=preferred(), help="language of the report (default: %(default)s)")
+
+
+def reproduction(typed: Sequence[str]) -> str:
+    """What was typed, to be typed again elsewhere: names of files and folders in place of paths, which say where a user keeps them.
+
+    The folder after --out is called RUN: where a run was written must not tell two equal reports apart.
+    """
+    words = [_without_path(word) for word in typed]
+    for place, word in enumerate(words):
+        if word == "--out" and place + 1 < len(words):
+            words[place + 1] = "RUN"
+        elif word.startswith("--out="):
+            words[place] = "--out=RUN"
+    return shlex.join(["deephealth", *words])
+
+
+def _without_path(word: str) -> str:
+    option, equals, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
+    return option + equals + (PurePath(value).name if os.sep in value or "/" in value else value)
 
 
 def terminal(quiet: bool) -> EventListener:

@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. A user's mistake gives one sentence on standard error, never a traceback."""
     options = build_parser().parse_args(arguments)
+    options.typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if hasattr(options, "threads"):
             from deephealth.settings import threads

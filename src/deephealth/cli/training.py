@@ -6,7 +6,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deephealth.cli.common import SubCommands, add_command, add_data_options, add_language_option, add_work_options, output_text, terminal
+from deephealth.cli.common import (
+    SubCommands,
+    add_command,
+    add_data_options,
+    add_language_option,
+    add_work_options,
+    output_text,
+    reproduction,
+    terminal,
+)
 from deephealth.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,6 +78,7 @@ def _train(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
         language=options.lang,
         with_films=not options.no_films,
+        command=reproduction(options.typed),
         listener=terminal(options.quiet),
     )
     print(run.text())
@@ -122,7 +132,8 @@ def _add_evaluate(commands: SubCommands) -> None:
         "evaluate",
         "judge a model on films it has not seen, with intervals over patients",
         examples="  deephealth evaluate run/model.onnx films --html report.html\n"
-        "  deephealth evaluate run/model.onnx other-hospital --json scores.json --prevalence 0.1",
+        "  deephealth evaluate run/model.onnx other-hospital --json scores.json --prevalence 0.1\n"
+        "  deephealth evaluate run/model.onnx films --external other-hospital --not-chest photographs --html report.html",
     )
     parser.add_argument("model", metavar="MODEL", help="a model file, or the name of the one that ships: deephealth-small")
     add_data_options(parser)
@@ -132,6 +143,25 @@ def _add_evaluate(commands: SubCommands) -> None:
         "--prevalence", type=float, metavar="P", help="prevalence of disease at which to give PPV and NPV (default: as in DATA)"
     )
     parser.add_argument("--include-seen", action="store_true", help="also score films the model learned from; the report says so on top")
+    parser.add_argument(
+        "--external",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DATA",
+        help="another set, laid out like DATA, scored as a row of its own; may be repeated",
+    )
+    parser.add_argument(
+        "--not-chest",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="pictures that are no chest films: the share of them that the gate refuses; may be repeated",
+    )
+    parser.add_argument(
+        "--training-films", type=Path, metavar="DATA", help="the films the model was trained on, to show the nearest to each error"
+    )
     parser.add_argument("--no-films", action="store_true", help="no pictures of films in the report")
     add_language_option(parser)
     add_work_options(parser)
@@ -150,8 +180,12 @@ def _evaluate(options: argparse.Namespace) -> int:
         json=options.json,
         prevalence=options.prevalence,
         include_seen=options.include_seen,
+        external=options.external,
+        not_chest=options.not_chest,
+        training_films=options.training_films,
         language=options.lang,
         with_films=not options.no_films,
+        command=reproduction(options.typed),
         seed=options.seed,
         threads=options.threads,
         listener=terminal(options.quiet),

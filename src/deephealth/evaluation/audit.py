@@ -9,6 +9,7 @@ from typing import Any
 from deephealth.datasets.index import DatasetIndex
 from deephealth.datasets.leakage import LeakageReport
 from deephealth.datasets.split import SPLITS, Split
+from deephealth.errors import LeakageError
 from deephealth.evaluation.shortcuts import AuditReport
 
 
@@ -52,6 +53,16 @@ class Audit:
             "leakage": self.leakage.to_json(),
             "shortcuts": self.shortcuts.to_json(),
         }
+
+
+def refuse_leakage(leakage: LeakageReport, allowed: bool) -> tuple[str, ...]:
+    """Refuse to train on a leaking split unless told to; the note that then stands on top of the report."""
+    if not leakage.leaks:
+        return ()
+    if not allowed:
+        advice = "Mend the data, or choose another split or backbone; --allow-leakage goes on, and the report says so."
+        raise LeakageError(f"{leakage.sentence} {advice}")
+    return ("LEAKAGE ALLOWED BY USER",)
 
 
 def split_counts(index: DatasetIndex, split: Split) -> dict[str, int]:

@@ -13,15 +13,8 @@ from numpy.typing import ArrayLike
 from deephealth.errors import UsageError
 from deephealth.evaluation import metrics
 from deephealth.evaluation.calibration import NORMAL, OperatingPoint, positive_score, softmax
-from deephealth.evaluation.intervals import (
-    DRAWS,
-    FEW,
-    Interval,
-    PatientBootstrap,
-    effective_wilson,
-    mean_of_perfect_edge,
-    percentiles,
-)
+from deephealth.evaluation.headline import UNKNOWN, balanced, macro
+from deephealth.evaluation.intervals import DRAWS, Interval, PatientBootstrap, percentiles
 from deephealth.evaluation.metrics import Floats, Ints
 from deephealth.evaluation.results import (
     AppliedPoint,
@@ -38,7 +31,6 @@ from deephealth.model import record as model_record
 
 MOST_ERRORS = 10
 MOST_POINTS = 200
-UNKNOWN = Interval(None, None, None, 0, 0)
 
 
 def score_predictions(
@@ -152,8 +144,8 @@ def _scores(films: _Films, bootstrap: PatientBootstrap, shares: Mapping[str, flo
         n_films=bootstrap.n_films,
         n_patients=bootstrap.n_patients,
         accuracy=bootstrap.proportion(answers == y, np.ones(len(y), dtype=bool)),
-        balanced_accuracy=_balanced_accuracy(films, bootstrap, matrix),
-        macro_auc=_macro_auc(films, bootstrap, aucs),
+        balanced_accuracy=balanced(p, y, bootstrap),
+        macro_auc=macro(p, y, bootstrap, aucs),
         brier=bootstrap.mean(metrics.brier_terms(p, y)),
         log_loss=bootstrap.mean(metrics.log_loss_terms(p, y)),
         ece=_ece(p, y, bootstrap),
@@ -206,36 +198,6 @@ def _at_prevalence(rule: Any, sens: Interval, spec: Interval, prevalence: float,
 def _pairs(sens: Interval, spec: Interval) -> list[tuple[float, float]]:
     ends = [(sens.value, spec.value), (sens.low, spec.low), (sens.high, spec.high)]
     return [(math.nan if a is None else a, math.nan if b is None else b) for a, b in ends]
-
-
-def _balanced_accuracy(films: _Films, bootstrap: PatientBootstrap, matrix: Ints) -> Interval:
-    n = len(films.classes)
-    value = float(metrics.balanced_accuracy(matrix))
-    if math.isnan(value):
-        return UNKNOWN
-    cells = np.eye(n * n)[films.labels * n + films.answers]
-    drawn = metrics.balanced_accuracy(bootstrap.sums(cells).reshape(-1, n, n))
-    wrong = films.answers != films.labels
-    low, high = percentiles(drawn)
-    if value in (0.0, 1.0):
-        edge = mean_of_perfect_edge([bootstrap.patients_with(films.labels == c) for c in np.unique(films.labels)])
-        low, high = (edge, 1.0) if value == 1.0 else (0.0, 1 - edge)
-    elif min(bootstrap.patients_with(wrong), bootstrap.patients_with(~wrong)) < FEW:
-        low, high = effective_wilson(value, drawn, bootstrap.n_films)
-    return Interval(value, low, high, bootstrap.n_films, bootstrap.n_patients)
-
-
-def _macro_auc(films: _Films, bootstrap: PatientBootstrap, aucs: Sequence[Interval]) -> Interval:
-    known = [c for c, interval in enumerate(aucs) if interval.value is not None]
-    if not known:
-        return UNKNOWN
-    drawn = np.mean([bootstrap.aucs(films.probabilities[:, c], films.labels == c) for c in known], axis=0)
-    value = float(np.mean([aucs[c].value or 0.0 for c in known]))
-    low, high = percentiles(drawn)
-    if any(bootstrap.auc_is_small(aucs[c].value or 0.0, films.labels == c) for c in known):
-        # The mean of the classes' own bounds: right when the classes err together, on the safe side otherwise.
-        low, high = (float(np.mean([getattr(aucs[c], end) for c in known])) for end in ("low", "high"))
-    return Interval(value, low, high, bootstrap.n_films, bootstrap.n_patients)
 
 
 def _ece(probabilities: Floats, labels: Ints, bootstrap: PatientBootstrap) -> Interval:

@@ -81,7 +81,10 @@ class ExternalSet:
 
 @dataclass(frozen=True)
 class GapRow:
-    """One score ("accuracy", "balanced_accuracy", "macro_auc") of the same head, cross-validated by film and by patient."""
+    """One score ("accuracy", "balanced_accuracy", "macro_auc") of the same head, cross-validated by film and by patient.
+
+    difference: by film less by patient, so that above 0 a split by film flatters; its interval is over the same draws of patients for both.
+    """
 
     score: str
     by_film: Interval
@@ -140,7 +143,10 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class ValueCounts:
-    """How often each value of an attribute ("sex", "view", "source", "age", "split") occurs in each class; "" is unknown."""
+    """How often each value of an attribute ("sex", "view", "source", "age", "split") occurs in each class.
+
+    counts: value ("" is unknown) -> class -> films; ages are bands of years, "2-5".
+    """
 
     attribute: str
     counts: Mapping[str, Mapping[str, int]]
@@ -148,7 +154,7 @@ class ValueCounts:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What the films of an evaluation are. films, patients: of each class. sizes: class -> (lowest, median, highest) of width and height.
+    """What the films of an evaluation are. films, patients: of each class. widths, heights: class -> (lowest, median, highest), pixels.
 
     films_per_patient: (median, highest).
     """
@@ -209,11 +215,15 @@ class ModelAudit:
 
 @dataclass(frozen=True)
 class GateSet:
-    """How the gate treated one set of pictures. chest: they are chest films, and refusing is the error. refused: share refused."""
+    """How the gate treated one set of pictures. chest: they are chest films, and refusing is the error. refused: share refused.
+
+    unread: how many more there were that could not be read, so that no gate saw them.
+    """
 
     name: str
     chest: bool
     refused: Interval
+    unread: int = 0
 
 
 @dataclass(frozen=True)

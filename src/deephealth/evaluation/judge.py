@@ -16,6 +16,7 @@ from deephealth.datasets.facts import FilmFacts
 from deephealth.datasets.index import DatasetIndex, Film
 from deephealth.errors import DatasetError
 from deephealth.evaluation.evaluate import score_predictions
+from deephealth.evaluation.evidence import Evidence
 from deephealth.evaluation.results import Evaluation, EvaluationContext, Problem
 from deephealth.evaluation.wording import Words
 from deephealth.images.archive import FilmFile
@@ -36,6 +37,10 @@ class Judged:
     films: tuple[Film, ...]
     predictions: tuple[Prediction, ...]
     evaluation: Evaluation
+
+    def with_evidence(self, evidence: Evidence) -> Judged:
+        """The same answers and scores, with what stands behind them."""
+        return dataclasses.replace(self, evaluation=dataclasses.replace(self.evaluation, evidence=evidence))
 
 
 def judge(

@@ -16,7 +16,16 @@ from deephealth.evaluation.calibration import OperatingPoint as ChosenPoint
 from deephealth.evaluation.intervals import Interval
 from deephealth.evaluation.results import Evaluation
 from deephealth.model import record as model_record
-from deephealth.model.record import DataRecord, DataSource, Estimate, ModelRecord, SplitRecord, TrainingRecord, pack_hashes
+from deephealth.model.record import (
+    ConformalRecord,
+    DataRecord,
+    DataSource,
+    Estimate,
+    ModelRecord,
+    SplitRecord,
+    TrainingRecord,
+    pack_hashes,
+)
 from deephealth.training.recipe import Recipe
 
 
@@ -29,6 +38,7 @@ def make_record(
     allow_leakage: bool,
     novelty_threshold: float,
     operating_points: Sequence[ChosenPoint],
+    conformal: ConformalRecord | None = None,
 ) -> ModelRecord:
     """The record of a model trained on `audit.index`, before it has been evaluated; compose fills in what backbone and head know."""
     index, split = audit.index, audit.split
@@ -40,6 +50,7 @@ def make_record(
         labels=index.classes,
         novelty_threshold=novelty_threshold,
         operating_points=tuple(_point(point) for point in operating_points if _is_known(point)),
+        conformal=conformal,
         training=TrainingRecord(
             seed=seed, recipe=_without_paths(recipe), films=counts["train"], views=recipe.features.views, allow_leakage=allow_leakage
         ),

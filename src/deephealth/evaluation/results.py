@@ -161,9 +161,20 @@ class Evaluation:
             # Its findings name films and patients; the counts say enough here.
             data["context"]["leakage"].pop("findings", None)
         if not names:
-            for case in [*data["errors"], *data["refused"], *data["context"]["problems"]]:
-                case["name"] = ""
+            _strip_names(data)
         return data
+
+
+def _strip_names(data: dict[str, Any]) -> None:
+    """Take every film's name out of an evaluation's JSON; neighbours then stand under the numbers (`index`) of the errors."""
+    evidence = data["evidence"]
+    number = {case["name"]: str(case["index"]) for case in data["errors"]}
+    evidence["neighbours"] = {number.get(name, str(place)): near for place, (name, near) in enumerate(evidence["neighbours"].items())}
+    named = [*data["errors"], *data["refused"], *data["context"]["problems"]]
+    named += [film for near in evidence["neighbours"].values() for film in near]
+    named += evidence["label_errors"]["suspects"] if evidence["label_errors"] else []
+    for case in named:
+        case["name"] = ""
 
 
 def plain(value: Any) -> Any:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from deephealth.evaluation.evidence import Evidence
 from deephealth.evaluation.intervals import Interval
 from deephealth.evaluation.results import Evaluation
 from deephealth.evaluation.wording import Words
 from deephealth.model.record import Estimate, ModelRecord
+
+_COVERAGE = 0.6
 
 
 def evaluation_text(evaluation: Evaluation) -> str:
@@ -35,8 +38,31 @@ def evaluation_text(evaluation: Evaluation) -> str:
         lines.append(
             f"  {len(evaluation.refused)} films refused by the novelty gate; they are in the scores above, and apart in the report"
         )
+    lines += _evidence_lines(evaluation.evidence)
     lines += ["  " + Words("en").limit(limit.code, limit.values) for limit in evaluation.limits]
     return "\n".join(lines)
+
+
+def _evidence_lines(evidence: Evidence) -> list[str]:
+    """What a reader asks first beyond the scores: the leakage gap, probable label errors, what leaving films unanswered gains."""
+    lines = []
+    gap = evidence.leakage_gap
+    if gap is not None and gap.reason:
+        lines.append(f"  leakage gap: not measured. {gap.reason}")
+    elif gap is not None:
+        row = next((row for row in gap.rows if row.score == "balanced_accuracy"), None)
+        if row is not None:
+            lines.append(
+                f"  leakage gap: a split by film would add {shown(row.difference)} to the balanced accuracy "
+                f"({shown(row.by_film)} by film, {shown(row.by_patient)} by patient; {gap.n_films} films, cross-validated)"
+            )
+    errors = evidence.label_errors
+    if errors is not None and not errors.reason:
+        lines.append(f"  label errors: {errors.found} of {errors.n_films} films to look at, listed in the report; a hint, no verdict")
+    if evidence.abstention is not None:
+        point = min(evidence.abstention.curve, key=lambda point: abs(point.coverage - _COVERAGE))
+        lines.append(f"  abstention: answering only the surest {point.coverage:.0%} of films, {shown(point.risk)} of the answers are wrong")
+    return lines
 
 
 def validation_text(record: ModelRecord) -> str:

@@ -55,6 +55,16 @@ class OperatingPoint:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConformalRecord:
+    """A frozen rule for sets of labels: those whose probability is at least the threshold."""
+
+    level: float = spec("share of films whose set was promised to hold their label", exclusiveMinimum=0, maximum=1)
+    threshold: float = spec("least probability of a label in the set", minimum=0, maximum=1)
+    films: int = spec("films the threshold was chosen on", minimum=0)
+    chosen_on: Literal["validation"] = spec("the split it was chosen on", default="validation")
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackboneRecord:
     """The network that turns a film into features."""
 
@@ -153,6 +163,7 @@ class ModelRecord:
     heatmap_scale: float = spec("evidence, in logits, that a drawn heatmap shows at full colour", default=10.0, exclusiveMinimum=0)
     novelty_threshold: float = spec("a film is refused when its novelty is above this", exclusiveMinimum=0)
     operating_points: tuple[OperatingPoint, ...] = spec("frozen decision rules", default=())
+    conformal: ConformalRecord | None = spec("frozen rule for sets of labels; null or absent where none was chosen", default=None)
     training: TrainingRecord = spec("how the head was fitted", default=TrainingRecord())
     data: DataRecord = spec("the films behind the model", default=DataRecord())
     split: SplitRecord = spec("how the films were divided", default=SplitRecord())
