@@ -30,6 +30,7 @@ from deephealth.evaluation.evaluate import score_predictions
 from deephealth.evaluation.external import Scanned
 from deephealth.evaluation.gather import ask_about, evaluation_evidence, training_evidence
 from deephealth.evaluation.judge import Judged, judge, pictures, strong_evidence, unseen_films
+from deephealth.evaluation.model_audit import MOST_FILMS, audit_model
 from deephealth.evaluation.recording import make_record, training_hashes, with_evaluation
 from deephealth.evaluation.report import write_report
 from deephealth.evaluation.results import Evaluation
@@ -178,7 +179,9 @@ def evaluate(
         asked,
         words,
         include_seen=include_seen,
-        model_audit=_audit_model(model, films, masks, audit_films, job) if audit else None,
+        model_audit=audit_model(model, films, masks=masks, most_films=audit_films, seed=seed, threads=job.threads, listener=listener)
+        if audit
+        else None,
         seed=seed,
         threads=job.threads,
         listener=listener,
@@ -278,11 +281,6 @@ def _audit(index: DatasetIndex, facts: FilmFacts, split: Split, seen: NDArray[np
     numbers, patients = class_numbers(ordered, index.classes), [film.patient for film in ordered]
     shortcuts = audit_shortcuts(facts, numbers, patients, index.classes, films=ordered, split=split.assignments, seed=job.seed)
     return Audit(index, split, leakage, shortcuts)
-
-
-def _audit_model(model: Model, films: Sequence[Film], masks: str | Path | None, most: int, job: _Job) -> ModelAudit:
-    job.listener(StageStarted("model audit", f"{min(len(films), most)} of {len(films)} films, parts of them hidden"))
-    return audit_model(model, films, masks=masks, most_films=most, seed=job.seed, threads=job.threads, progress=job.listener)
 
 
 def _fine_tune(found: Audit, facts: FilmFacts, folder: RunFolder, job: _Job) -> tuple[Backbone, Head]:

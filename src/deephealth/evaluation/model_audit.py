@@ -38,7 +38,7 @@ from deephealth.evaluation.model_answers import (
 from deephealth.evaluation.probes import DRAWS, SENTENCES, UNKNOWN, ProbeResult, Trial, decide, why_not
 from deephealth.evaluation.shortcuts import BLACKED_OUT, BORDER, SIZE, TOP, WHOLE, binned, picture_size
 from deephealth.model.file import Model
-from deephealth.settings.progress import Listener, silent
+from deephealth.training.events import EventListener, StageStarted, ignore
 from deephealth.training.heads import Examples, fit_head, softmax
 from deephealth.training.recipe import HeadSettings
 
@@ -58,7 +58,7 @@ def audit_model(
     seed: int = 0,
     threads: int = 1,
     draws: int = DRAWS,
-    progress: Listener = silent,
+    listener: EventListener = ignore,
 ) -> ModelAudit:
     """Audit `model` on `films`, which it should not have learned from; films of labels that it does not know are left aside.
 
@@ -71,11 +71,11 @@ def audit_model(
     if reason := why_not(_labels(model, chosen), [film.patient for film in chosen]):
         return ModelAudit(UNKNOWN, SENTENCES[UNKNOWN], (), (), (), (), len(chosen), _patients(chosen), reason=reason)
     source = mask_source(chosen, masks)
-    looks = look_at(model, chosen, source, threads, progress)
-    seen = select(chosen, looks)
+    listener(StageStarted("model audit", f"{len(chosen)} of {len(films)} films, parts of them hidden; lung masks: {source.kind}"))
+    seen = select(chosen, look_at(model, chosen, source, threads, listener))
     if reason := why_not(_labels(model, seen.films), seen.patients):
         return ModelAudit(UNKNOWN, SENTENCES[UNKNOWN], (), (), (), (), len(seen.films), _patients(seen.films), reason=reason)
-    answers = ask_parts(model, seen, threads, progress)
+    answers = ask_parts(model, seen, threads, listener)
     y = _labels(model, seen.films)
     probes, told = _probes(model, seen, answers, y, seed, draws)
     verdict = decide(probes)
