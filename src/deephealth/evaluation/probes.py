@@ -58,10 +58,21 @@ class ProbeResult:
 class Trial:
     """What is to be guessed of n films, int [n], dealt into folds by patient, beside its shuffles: one trial asks any number of inputs.
 
+    strata: int [n]; the AUC is then that within each stratum, averaged over them by their films, so that what only tells the strata apart
+    scores 0.5 (Janes and Pepe 2009, "Adjusting for covariate effects on classification accuracy using the covariate-adjusted ROC curve").
     ValueError when `why_not` says that nothing can be guessed.
     """
 
-    def __init__(self, target: ArrayLike, patients: Sequence[str], *, seed: int = 0, draws: int = DRAWS, folds: int = FOLDS) -> None:
+    def __init__(
+        self,
+        target: ArrayLike,
+        patients: Sequence[str],
+        *,
+        strata: ArrayLike | None = None,
+        seed: int = 0,
+        draws: int = DRAWS,
+        folds: int = FOLDS,
+    ) -> None:
         if reason := why_not(target, patients):
             raise ValueError(reason)
         self.y = np.unique(np.asarray(target, dtype=np.int64), return_inverse=True)[1].reshape(-1).astype(np.int64)
@@ -71,6 +82,13 @@ class Trial:
         self.fold = deal_folds(self.y, group, min(folds, _fewest(self.y, group)), rng)
         self._stacked = np.stack([self.y, *(shuffle_patients(self.y, group, self.fold, rng) for _ in range(SHUFFLES))])
         self.bootstrap = PatientBootstrap(patients, draws=draws, seed=seed)
+        numbers = np.zeros(len(self.y), dtype=np.int64) if strata is None else np.asarray(strata, dtype=np.int64)
+        members = [np.nonzero(numbers == number)[0] for number in np.unique(numbers)]
+        self._strata = [rows for rows in members if len(np.unique(self.y[rows])) > 1]
+        if len(members) > 1:
+            self._bootstraps = [PatientBootstrap([patients[i] for i in rows], draws=draws, seed=seed) for rows in self._strata]
+        else:
+            self._bootstraps = [self.bootstrap]
 
     def ask(
         self, name: str, features: Floats, *, lung_free: bool = False, whole: float | None = None, scores: Floats | None = None
@@ -82,9 +100,9 @@ class Trial:
         """
         found = held_out_scores(features, self._stacked, self.classes, self.fold)
         own = found[0] if scores is None else scores
-        null = [metrics.macro_auc(score, labels) for score, labels in zip(found[1:], self._stacked[1:], strict=True)]
-        value = metrics.macro_auc(own, self.y)
-        drawn = np.mean([self.bootstrap.aucs(own[:, c], self.y == c) for c in range(self.classes)], axis=0)
+        null = [self._auc(score, labels) for score, labels in zip(found[1:], self._stacked[1:], strict=True)]
+        value = self._auc(own, self.y)
+        drawn = self._drawn(own)
         chance = p_value(value, null)
         reference = value if whole is None else whole
         return ProbeResult(
@@ -97,6 +115,20 @@ class Trial:
             recovered=max(0.0, value - 0.5) / (reference - 0.5) if reference > 0.5 else None,
             p_value=chance,
         )
+
+    def _auc(self, scores: Floats, labels: Ints) -> float:
+        areas = np.array([metrics.macro_auc(scores[rows], labels[rows]) for rows in self._strata])
+        sizes = np.array([len(rows) for rows in self._strata])
+        known = ~np.isnan(areas)  # shuffled labels may leave one value in a small stratum
+        return float(np.average(areas[known], weights=sizes[known])) if known.any() else 0.5
+
+    def _drawn(self, scores: Floats) -> Floats:
+        """The AUC of the true target in every draw of patients, [draws]; strata are drawn apart."""
+        parts = []
+        for rows, bootstrap in zip(self._strata, self._bootstraps, strict=True):
+            present = np.unique(self.y[rows])
+            parts.append(len(rows) * np.mean([bootstrap.aucs(scores[rows, c], self.y[rows] == c) for c in present], axis=0))
+        return np.asarray(np.sum(parts, axis=0) / sum(len(rows) for rows in self._strata))
 
 
 def why_not(target: ArrayLike, patients: Sequence[str]) -> str:

@@ -32,8 +32,8 @@ def guess_origins(
     """Probes on `features` [n, d] that guess not the label but the film's source, and whether it is in the test split, where that is known.
 
     "source": among the sources with five patients or more, where there are two of them. "train or test": by `split` (name -> "train",
-    "validation" or "test"; default: the official split of each film), from features less the mean of the film's class, so that other
-    shares of the classes alone do not tell.
+    "validation" or "test"; default: the official split of each film); its AUC is that within each class, so that other shares of the
+    classes alone do not tell.
     """
     found = []
     places, known = _sources(films)
@@ -41,8 +41,9 @@ def guess_origins(
     if not why_not(places[known], list(patients[known])):
         found.append(Trial(places[known], list(patients[known]), seed=seed, draws=draws).ask(SOURCE, features[known]))
     held_out = np.array([(split.get(film.name, "") if split else film.split) == "test" for film in films], dtype=np.int64)
-    if not why_not(held_out, list(patients)):
-        found.append(Trial(held_out, list(patients), seed=seed, draws=draws).ask(SPLIT, _without_class_means(features, labels)))
+    apart = any(len(np.unique(held_out[labels == label])) > 1 for label in np.unique(labels))
+    if apart and not why_not(held_out, list(patients)):
+        found.append(Trial(held_out, list(patients), strata=labels, seed=seed, draws=draws).ask(SPLIT, features))
     return tuple(found)
 
 
@@ -120,10 +121,3 @@ def _sources(films: Sequence[Film]) -> tuple[Ints, NDArray[np.bool_]]:
         patients.setdefault(place, set()).add(film.patient)
     large = [name != "" and len(patients[place]) >= FOLDS for place, name in enumerate(names)]
     return places, np.array(large, dtype=bool)[places]
-
-
-def _without_class_means(features: Floats, labels: Ints) -> Floats:
-    numbers = np.unique(labels, return_inverse=True)[1].reshape(-1)
-    onehot = np.eye(int(numbers.max()) + 1)[numbers]
-    means = (onehot.T @ features) / onehot.sum(axis=0)[:, None]
-    return np.asarray(features - means[numbers])
