@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -28,6 +29,7 @@ from deephealth.model.file import Model
 from deephealth.settings.progress import Listener, Progress
 
 ONLY_LUNGS = "only lungs"
+BLACK, MEAN = "black", "mean film"
 LUNG_FREE = (BLACKED_OUT, BORDER, TOP)
 _GRID = 128  # side of the grid on which lung masks are kept
 _T = TypeVar("_T")
@@ -56,12 +58,12 @@ def sample_films(films: Sequence[Film], most: int, seed: int) -> tuple[Film, ...
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What the first look at a film gives; lungs: bool [128, 128], None where no plausible ones are found; grey: its mean, 0..255."""
+    """What the first look at a film gives; lungs: bool [128, 128], None where no plausible ones are found."""
 
     lungs: NDArray[np.bool_] | None
     size: tuple[int, int, int]  # width, height, bytes of the file
-    levels: Floats
-    grey: float
+    levels: Floats  # its grey levels, [32]
+    small: NDArray[np.uint8]  # [128, 128]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,18 +80,21 @@ class Seen:
         """The patient of each film."""
         return [film.patient for film in self.films]
 
-    @property
-    def grey(self) -> int:
-        """Mean grey level of the films, 0..255: one for all, for a film's own would carry the density of the lungs that it is to hide."""
-        return round(float(np.mean([look.grey for look in self.looks])))
+    @cached_property
+    def mean_film(self) -> NDArray[np.uint8]:
+        """The films' mean grey at every place, uint8 [128, 128]: one for all, since a film's own would carry what is to be hidden."""
+        return np.rint(np.mean([look.small for look in self.looks], axis=0)).astype(np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """The model's answers to the parts of one film: features and probabilities by (part, fill), and the heatmap's share in the lungs."""
+    """The model's answers to the parts of one film, by part and what stands for the rest; energy: the heatmap's share in the lungs.
 
-    features: dict[tuple[str, int], NDArray[np.float32]]
-    probabilities: dict[tuple[str, int], NDArray[np.float32]]
+    features: float32 [d]; probabilities: float32 [C].
+    """
+
+    features: dict[tuple[str, str], NDArray[np.float32]]
+    probabilities: dict[tuple[str, str], NDArray[np.float32]]
     energy: float
 
 
@@ -104,7 +109,7 @@ def look_at(model: Model, films: Sequence[Film], source: MaskSource, threads: in
             return None
         grey = luma(pixels) if pixels.ndim == 3 else pixels
         size = (pixels.shape[1], pixels.shape[0], len(data))
-        return Look(source.mask(film, pixels, _GRID), size, grey_levels(shrink(grey)[None])[0], float(grey.mean()))
+        return Look(source.mask(film, pixels, _GRID), size, grey_levels(shrink(grey)[None])[0], regions.resized(grey, _GRID, _GRID))
 
     return _mapped(look, films, threads, "audit: lungs", progress)
 
@@ -122,11 +127,10 @@ def select(films: Sequence[Film], looks: Sequence[Look | None]) -> Seen:
     )
 
 
-def parts(seen: Seen) -> list[tuple[str, int]]:
-    """What is shown to the backbone: names of parts, and the grey of what is hidden."""
-    if seen.shape is None:
-        return [(WHOLE, 0), *((name, fill) for fill in (0, seen.grey) for name in (BORDER, TOP))]
-    return [(WHOLE, 0), (ONLY_LUNGS, 0), *((name, fill) for fill in (0, seen.grey) for name in LUNG_FREE)]
+def parts(seen: Seen) -> list[tuple[str, str]]:
+    """What is shown to the model: the names of the parts, and what stands in place of the rest, `BLACK` or `MEAN`."""
+    names = (BORDER, TOP) if seen.shape is None else (ONLY_LUNGS, *LUNG_FREE)
+    return [(WHOLE, BLACK), *((name, rest) for rest in (BLACK, MEAN) for name in names)]
 
 
 def ask_parts(model: Model, seen: Seen, threads: int, progress: Listener) -> list[Answer]:
@@ -143,13 +147,15 @@ def ask_parts(model: Model, seen: Seen, threads: int, progress: Listener) -> lis
     def ask(case: tuple[Film, Look]) -> Answer:
         film, look = case
         pixels = FilmFile(film.name, film.path).read(model.record.channels).pixels
+        height, width = pixels.shape[:2]
+        fills: dict[str, NDArray[np.uint8] | int] = {BLACK: 0, MEAN: regions.resized(seen.mean_film, height, width)}
         features, probabilities = {}, {}
         energy = float("nan")
-        for name, fill in wanted:
+        for name, rest in wanted:
             region = look.lungs if name == ONLY_LUNGS else shown[name]
             assert region is not None
-            answer = model.run(regions.only(pixels, resize_mask(region, *pixels.shape[:2]), fill), threads=1)
-            features[name, fill], probabilities[name, fill] = answer.features, answer.probabilities
+            answer = model.run(regions.only(pixels, resize_mask(region, height, width), fills[rest]), threads=1)
+            features[name, rest], probabilities[name, rest] = answer.features, answer.probabilities
             if name == WHOLE and look.lungs is not None:
                 energy = lung_energy(answer.heatmap[int(answer.probabilities.argmax())], look.lungs)
         return Answer(features, probabilities, energy)
@@ -170,6 +176,6 @@ def _mapped(work: Callable[[_T], _R], cases: Sequence[_T], threads: int, stage: 
     return found
 
 
-def features_of(answers: Sequence[Answer], name: str, fill: int = 0) -> Floats:
+def features_of(answers: Sequence[Answer], name: str, rest: str = BLACK) -> Floats:
     """Features of one part of every film, [n, d]."""
-    return np.stack([answer.features[name, fill] for answer in answers]).astype(np.float64)
+    return np.stack([answer.features[name, rest] for answer in answers]).astype(np.float64)

@@ -5,8 +5,10 @@ features of films of which only a part is left. Does this one rely on more than 
 or all but the lungs, are hidden, and how much of its heatmap lies in the lungs (see Zech et al. 2018, "Variable generalization performance
 of a deep learning model to detect pneumonia in chest radiographs"; DeGrave, Janizek and Lee 2021).
 
-What is hidden is black. Lungs are hidden by one shape for all films (`regions.common_lungs`), which border and corners are without too: see
-`shortcuts`. The lung-free probes are made a second time with the set's mean grey for black, and a verdict that changes is said in `reason`.
+Lungs are hidden by one shape for all films (`regions.common_lungs`), which border and corners are without too: see `shortcuts`. For the
+probes, what is hidden is black; they are made a second time with the mean of all films in its place, and a verdict that changes is said in
+`reason`. For the finished model it is the mean film alone: a film half black is so unlike all films that a model mostly gives one and the
+same answer to all of them, the one that cheats and the one that does not (figures in docs/audit.md).
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from deephealth.evaluation.intervals import PatientBootstrap
 from deephealth.evaluation.lung_masks import mask_source
 from deephealth.evaluation.metrics import Floats, Ints
 from deephealth.evaluation.model_answers import (
+    BLACK,
     LUNG_FREE,
+    MEAN,
     ONLY_LUNGS,
     Answer,
     Seen,
@@ -64,7 +68,7 @@ def audit_model(
 
     masks: a folder of lung masks (`lung_masks.mask_source`); default: the lung finder. split: each film's name to "train", "validation" or
     "test" (default: the official split in the data set). At most `most_films` films are asked, drawn by patient, each class in its share.
-    The backbone runs eight times a film. Films that cannot be read or show no plausible lungs are left out and counted; when those are
+    The model runs nine times a film. Films that cannot be read or show no plausible lungs are left out and counted; when those are
     most, the parts that need lungs are not made. Raises UsageError for a folder without masks.
     """
     chosen = sample_films([film for film in films if film.label in model.labels], most_films, seed)
@@ -98,30 +102,34 @@ def audit_model(
 def _probes(
     model: Model, seen: Seen, answers: Sequence[Answer], y: Ints, seed: int, draws: int
 ) -> tuple[tuple[ProbeResult, ...], tuple[str, ...]]:
-    """The probes with black for what is hidden, and what must be said of those with grey."""
+    """The probes with black for what is hidden, and what must be said of those with the mean film.
+
+    The scores are those of heads of the model's kind, the null is the ridge's, since a hundred heads an input would take hours. On features
+    of the shipped backbone (180 phantoms) the AUC on shuffled labels varies alike: standard deviation 0.052 for ridge (100 shuffles), 0.052
+    for logistic heads (40), 0.056 for dense ones (12).
+    """
     trial = Trial(y, seen.patients, seed=seed, draws=draws)
     settings = _head_settings(model)
 
-    def ask(name: str, fill: int, whole: float | None) -> ProbeResult:
-        features = features_of(answers, name, fill)
+    def ask(name: str, rest: str, whole: float | None) -> ProbeResult:
+        features = features_of(answers, name, rest)
         scores = _head_scores(features, trial, settings, seed)
         return trial.ask(name, features, lung_free=name in LUNG_FREE, whole=whole, scores=scores)
 
-    black = [ask(WHOLE, 0, None)]
-    whole = black[0].auc.value
-    black += [ask(name, 0, whole) for name, fill in parts(seen) if fill == 0 and name != WHOLE]
+    first = ask(WHOLE, BLACK, None)
+    whole = first.auc.value
+    found = {rest: [ask(name, part_rest, whole) for name, part_rest in parts(seen)[1:] if part_rest == rest] for rest in (BLACK, MEAN)}
     width, height, size = np.array([look.size for look in seen.looks], dtype=np.float64).T
     facts = {
         SIZE: (picture_size(width, height), True),
         "grey levels": (np.stack([look.levels for look in seen.looks]), False),
         "file size": (binned(np.log(size)[:, None]), False),
     }
-    rest = [trial.ask(name, features, lung_free=free, whole=whole) for name, (features, free) in facts.items()]
-    grey = [ask(name, fill, whole) for name, fill in parts(seen) if fill != 0]
-    other = decide([black[0], *grey, *rest])
-    if other == decide([*black, *rest]):
-        return (*black, *rest), ()
-    return (*black, *rest), (f"With the mean grey of the films in place of black, the verdict would be: {SENTENCES[other]}.",)
+    others = [trial.ask(name, features, lung_free=free, whole=whole) for name, (features, free) in facts.items()]
+    black, mean = ((first, *found[rest], *others) for rest in (BLACK, MEAN))
+    if decide(black) == decide(mean):
+        return black, ()
+    return black, (f"With the mean film in place of black, the verdict would be: {SENTENCES[decide(mean)]}.",)
 
 
 def _head_settings(model: Model) -> HeadSettings:
@@ -146,15 +154,15 @@ def _head_scores(features: Floats, trial: Trial, settings: HeadSettings, seed: i
 
 
 def _masked(model: Model, seen: Seen, answers: Sequence[Answer], y: Ints, seed: int, draws: int) -> tuple[MaskedScore, ...]:
-    """The finished model's scores on each part of the films."""
+    """The finished model's scores on each part of the films, the mean film in place of the rest."""
     bootstrap = PatientBootstrap(seen.patients, draws=draws, seed=seed)
-    whole = np.array([answer.probabilities[WHOLE, 0].argmax() for answer in answers])
+    whole = np.array([answer.probabilities[WHOLE, BLACK].argmax() for answer in answers])
     chance = float(np.bincount(y).max() / len(y))
     found = []
-    for name, fill in parts(seen):
-        if fill:
+    for name, rest in parts(seen):
+        if rest == BLACK and name != WHOLE:
             continue
-        p = np.stack([answer.probabilities[name, fill] for answer in answers])
+        p = np.stack([answer.probabilities[name, rest] for answer in answers])
         scores = score_predictions(p, y, seen.patients, model.labels, draws=draws, seed=seed).scores
         same = bootstrap.proportion(p.argmax(axis=1) == whole, np.ones(len(y), dtype=bool))
         found.append(MaskedScore(_MASKED[name], scores.accuracy, scores.balanced_accuracy, same, chance))

@@ -86,7 +86,7 @@ class Trial:
         members = [np.nonzero(numbers == number)[0] for number in np.unique(numbers)]
         self._strata = [rows for rows in members if len(np.unique(self.y[rows])) > 1]
         if len(members) > 1:
-            self._bootstraps = [PatientBootstrap([patients[i] for i in rows], draws=draws, seed=seed) for rows in self._strata]
+            self._bootstraps = [PatientBootstrap([patients[int(i)] for i in rows], draws=draws, seed=seed) for rows in self._strata]
         else:
             self._bootstraps = [self.bootstrap]
 

@@ -48,14 +48,16 @@ def common_lungs(masks: Mask | Sequence[Mask]) -> Mask:
     return np.asarray(binary_dilation(shares >= COMMON, iterations=reach), dtype=bool)
 
 
-def fitted(mask: Mask, height: int, width: int) -> Mask:
-    """A mask [h, w] on the grid of a film of `height` by `width`: each pixel takes the value of the cell its middle lies in."""
-    rows = ((np.arange(height) + 0.5) * mask.shape[0] / height).astype(np.intp)
-    columns = ((np.arange(width) + 0.5) * mask.shape[1] / width).astype(np.intp)
-    return np.asarray(mask[np.ix_(rows, columns)], dtype=bool)
+def only(pixels: Pixels, region: Mask, rest: Pixels | int = 0) -> Pixels:
+    """The film [H, W] or [H, W, 3] with everything outside `region` (bool [H, W]) replaced by `rest`: one grey, or a film [H, W]."""
+    if pixels.ndim == 2:
+        return np.where(region, pixels, np.asarray(rest, dtype=np.uint8))
+    other = rest[:, :, None] if isinstance(rest, np.ndarray) else np.uint8(rest)
+    return np.where(region[:, :, None], pixels, np.asarray(other, dtype=np.uint8))
 
 
-def only(pixels: Pixels, region: Mask, fill: int = 0) -> Pixels:
-    """The film [H, W] or [H, W, 3] with everything outside `region` (bool [H, W]) in the grey `fill`."""
-    kept = region if pixels.ndim == 2 else region[:, :, None]
-    return np.where(kept, pixels, np.uint8(fill))
+def resized(film: Pixels, height: int, width: int) -> Pixels:
+    """A grey film uint8 [h, w] at another size, bilinear."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(film).resize((width, height), Image.Resampling.BILINEAR))
