@@ -19,6 +19,7 @@ MODULES = {
     "cores": "cores",
     "start": "start",
     "memory": "memory",
+    "audit": "audit",
     "install": "install",
     "keras": "keras_loop",
     "fine-tune": "fine_tune",

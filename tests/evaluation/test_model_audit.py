@@ -52,11 +52,11 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Film, ...]
     return drawn
 
 
-def trained(films: tuple[Film, ...], backbone: Backbone) -> Model:
+def trained(films: tuple[Film, ...], backbone: Backbone, strength: float = 0.0) -> Model:
     """A head on `backbone`, fitted on `films`."""
     labels, session = ("normal", "bacterial", "viral"), graph.open_session(backbone.model)
     features = np.stack([graph.run_features(session, np.asarray(Image.open(film.path))) for film in films])
-    head = fit_head(Examples(features, class_numbers(films, labels)), classes=3, settings=HeadSettings())
+    head = fit_head(Examples(features, class_numbers(films, labels)), classes=3, settings=HeadSettings(strength=strength))
     record = ModelRecord(name="trained", labels=labels, novelty_threshold=100.0)
     return Model.load(compose(backbone, head, temperature=1.0, novelty=fit_novelty(features), record=record))
 
@@ -99,13 +99,13 @@ def rows(found: ModelAudit) -> dict[str, float]:
 
 @pytest.mark.slow
 def test_a_model_that_reads_markers_is_found_out(sets: dict[str, tuple[Film, ...]]) -> None:
-    found = audit_model(trained(sets["cheat"], mosaic()), sets["cheat test"], draws=200)
+    found = audit_model(trained(sets["cheat"], mosaic(), strength=3.0), sets["cheat test"], draws=200)
     assert found.sentence in (SENTENCES["sufficient"], SENTENCES["partial"])
     assert (found.masks, found.left_out, found.n_films, found.n_patients) == ("given", 0, 108, 54)
     scores = rows(found)
     assert scores["whole film"] > 0.65
-    assert min(scores["without lungs"], scores["only corners"]) > 0.6
-    assert scores["only lungs"] < 0.45
+    assert scores["without lungs"] > 0.6
+    assert scores["only lungs"] < 0.45 < scores["only corners"]
     assert all(energy.inside.value < 1.5 * energy.area.value for energy in found.lung_energy)
 
 
