@@ -94,7 +94,7 @@ def audit_shortcuts(
     """Audit the films of `facts` (n of them) with labels int [n] and patients [n]; 5,000 films take less than a minute.
 
     films: in the order of `facts`, for what the data set says of them (source, age, sex, view, official split). split: each film's name to
-    "train", "validation" or "test". lungs: masks bool [m, 64, 64] of some or all films, on the thumbnails (default: the lung finder's).
+    "train", "validation" or "test". lungs: masks bool [m, 64, 64] of some or all films, on the thumbnails (default: the lung finder's); empty ones do not count.
     The verdict is that of `probes.decide`. With fewer than two classes that have two patients each it is "unknown".
     """
     y = np.asarray(labels, dtype=np.int64)
@@ -106,6 +106,7 @@ def audit_shortcuts(
         reason = f"it needs two classes with two patients each, and {present} of {len(classes)} classes have films"
         return AuditReport(UNKNOWN, SENTENCES[UNKNOWN], (), len(y), n_patients, reason)
     masks = find_lungs(facts) if lungs is None else lungs
+    masks = masks[masks.any(axis=(1, 2))]
     shape = regions.common_lungs(masks) if len(masks) >= ENOUGH_LUNGS * len(y) else None
     trial = Trial(y, patients, seed=seed, draws=draws)
     results: list[ProbeResult] = []
@@ -127,12 +128,15 @@ def audit_shortcuts(
 
 
 def find_lungs(facts: FilmFacts) -> NDArray[np.bool_]:
-    """The lung finder's masks of the thumbnails on which it finds plausible lungs, bool [m, 64, 64]."""
+    """The lung finder's masks of the thumbnails, bool [n, 64, 64]; an empty one where it finds no plausible lungs."""
     from deephealth.evaluation.lungs import LungFinder, resize_mask
 
     side = facts.thumbnails.shape[1]
-    found = [mask for mask in LungFinder.shipped().masks(facts.thumbnails) if mask.plausible]
-    return np.array([resize_mask(mask.mask, side, side) for mask in found], dtype=bool).reshape(-1, side, side)
+    masks = np.zeros((len(facts.names), side, side), dtype=bool)
+    for row, found in enumerate(LungFinder.shipped().masks(facts.thumbnails)):
+        if found.plausible:
+            masks[row] = resize_mask(found.mask, side, side)
+    return masks
 
 
 @dataclass(frozen=True)
