@@ -94,7 +94,8 @@ def audit_shortcuts(
     """Audit the films of `facts` (n of them) with labels int [n] and patients [n]; 5,000 films take less than a minute.
 
     films: in the order of `facts`, for what the data set says of them (source, age, sex, view, official split). split: each film's name to
-    "train", "validation" or "test". lungs: masks bool [m, 64, 64] of some or all films, on the thumbnails (default: the lung finder's); empty ones do not count.
+    "train", "validation" or "test". lungs: masks bool [m, 64, 64] of some or all films, on the thumbnails (default: the lung
+    finder's); empty ones do not count.
     The verdict is that of `probes.decide`. With fewer than two classes that have two patients each it is "unknown".
     """
     y = np.asarray(labels, dtype=np.int64)
