@@ -122,7 +122,7 @@ def test_a_model_that_reads_lungs_is_cleared_and_falls_to_chance_without_them(se
     assert {name for name, probe in probes.items() if probe.lung_free} == {"lungs blacked out", "border", "top corners", "picture size"}
 
 
-def some(films: tuple[Film, ...], of_each: int = 8) -> list[Film]:
+def some(films: tuple[Film, ...], of_each: int = 12) -> list[Film]:
     """The first films of each label."""
     return [film for label in ("normal", "bacterial", "viral") for film in [x for x in films if x.label == label][:of_each]]
 
@@ -133,8 +133,8 @@ def test_films_without_masks_are_left_out_and_counted(phantoms: Path, tmp_path: 
         (tmp_path / f"{film.path.stem}.png").write_bytes((phantoms / "_lungs" / f"{film.path.stem}.png").read_bytes())
     events: list[object] = []
     found = audit_model(trained(tuple(films), mosaic()), films, masks=tmp_path, draws=50, listener=events.append)
-    assert (found.n_films, found.left_out, found.masks) == (21, 3, "given")
-    assert Progress("audit: model", 21, 21) in events and Progress("audit: lungs", 24, 24) in events
+    assert (found.n_films, found.left_out, found.masks) == (33, 3, "given")
+    assert Progress("audit: model", 33, 33) in events and Progress("audit: lungs", 36, 36) in events
     assert [row.name for row in found.masked] == ["whole film", "only lungs", "without lungs", "only border", "only corners"]
     assert [energy.label for energy in found.lung_energy] == ["", "normal", "bacterial", "viral"]
     json.dumps(plain(found), allow_nan=False)
@@ -146,7 +146,7 @@ def test_where_most_films_show_no_lungs_nothing_is_hidden_and_the_reason_is_said
     films = some(films_of(phantoms))
     (tmp_path / f"{films[0].path.stem}.png").write_bytes((phantoms / "_lungs" / f"{films[0].path.stem}.png").read_bytes())
     found = audit_model(trained(tuple(films), mosaic()), films, masks=tmp_path, draws=50)
-    assert "1 of 24 films" in found.reason
+    assert "1 of 36 films" in found.reason
     assert (found.masks, found.left_out, found.lung_energy) == ("", 0, ())
     assert [row.name for row in found.masked] == ["whole film", "only border", "only corners"]
 
@@ -169,7 +169,7 @@ def test_too_few_patients_give_no_verdict(phantoms: Path) -> None:
 
 
 def test_a_folder_without_masks_is_refused(phantoms: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no PNG named like one of the 24 films"):
+    with pytest.raises(UsageError, match="holds no PNG named like one of the 36 films"):
         mask_source(some(films_of(phantoms)), tmp_path)
 
 

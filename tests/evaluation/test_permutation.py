@@ -13,11 +13,11 @@ from deephealth.evaluation.permutation import p_value, shuffle_patients
 from deephealth.evaluation.probes import NULL_LEVEL, SHUFFLES
 from deephealth.evaluation.shortcuts import audit_shortcuts
 
-SIZES = {"two": lambda rng, n: np.full(n, 2), "one": lambda rng, n: np.ones(n, dtype=int), "up to 30": lambda rng, n: _many(rng, n)}
-
-
-def _many(rng: np.random.Generator, n: int) -> np.ndarray:
-    return np.minimum(30, rng.geometric(0.3, n))
+SIZES = {
+    "two": lambda rng, n: np.full(n, 2),
+    "one": lambda rng, n: np.ones(n, dtype=int),
+    "up to 30": lambda rng, n: np.minimum(30, rng.geometric(0.3, n)),
+}
 
 
 def label_free(n_patients: int, sizes: str, shares: tuple[float, ...], rng: np.random.Generator) -> tuple[np.ndarray, ...]:
@@ -50,7 +50,7 @@ def within_chance(count: int, sets: int, rate: float, sigmas: float = 3.3) -> bo
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_patients", "sizes", "shares", "sets"),
-    [(30, "two", (1 / 3, 1 / 3, 1 / 3), 500), (60, "up to 30", (0.1, 0.6, 0.3), 400), (150, "one", (0.5, 0.5), 400)],
+    [(30, "two", (1 / 3, 1 / 3, 1 / 3), 400), (60, "up to 30", (0.1, 0.6, 0.3), 300), (150, "one", (0.5, 0.5), 300)],
     ids=["60 films", "unequal classes and patients", "two classes"],
 )
 def test_label_free_films_are_rejected_at_the_stated_rate(n_patients: int, sizes: str, shares: tuple[float, ...], sets: int) -> None:
@@ -67,10 +67,10 @@ def test_shuffling_across_folds_would_miss_the_rate() -> None:
 
 
 @pytest.mark.slow
-def test_the_verdict_finds_no_shortcut_in_99_of_100_label_free_sets() -> None:
-    """At most `NULL_LEVEL` a deciding probe by Boole's inequality: more than 3 alarms in 150 sets have a chance below 0.002."""
+def test_the_verdict_finds_no_shortcut_in_label_free_sets() -> None:
+    """At most `NULL_LEVEL` a deciding probe by Boole's inequality: more than 2 alarms in 60 sets have a chance below 0.001."""
     alarms = 0
-    for seed in range(150):
+    for seed in range(60):
         rng = np.random.default_rng([12, seed])
         patient = np.arange(60) // 2
         films = (120 + 30 * rng.normal(size=(30, 32, 32))[patient] + 10 * rng.normal(size=(60, 32, 32))).clip(0, 255).astype(np.uint8)
@@ -90,7 +90,7 @@ def test_the_verdict_finds_no_shortcut_in_99_of_100_label_free_sets() -> None:
         assert all(result.beats_null == (result.p_value <= NULL_LEVEL and result.auc.value > 0.5) for result in found.results)
         assert len(deciding) * NULL_LEVEL <= 0.02, "the verdict may err in one set of fifty at most"
         alarms += found.verdict != "none"
-    assert alarms <= 3
+    assert alarms <= 2
 
 
 def test_patients_keep_their_films_together_and_stay_in_their_fold() -> None:

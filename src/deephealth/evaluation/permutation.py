@@ -18,7 +18,7 @@ from deephealth.evaluation.metrics import Ints
 
 
 def shuffle_patients(labels: ArrayLike, patients: ArrayLike, folds: ArrayLike, rng: np.random.Generator) -> Ints:
-    """Labels [n] in which every patient takes those of another patient of the same fold, in turn: what a patient's films share stays shared.
+    """Labels [n] in which every patient takes those of another of the same fold, in turn: what a patient's films share stays shared.
 
     labels: int [n]; patients: int [n], 0..P-1 with none left out; folds: int [n], one fold a patient.
     """
@@ -35,6 +35,20 @@ def shuffle_patients(labels: ArrayLike, patients: ArrayLike, folds: ArrayLike, r
     rank[order] = np.arange(len(y)) - starts[group[order]]
     given = donor[group]
     return np.asarray(y[order[starts[given] + rank % counts[given]]])
+
+
+def exchanges(labels: ArrayLike, patients: ArrayLike, folds: ArrayLike) -> int:
+    """In how many ways the patients' labels can be exchanged within their folds; no p-value can be less than one over this.
+
+    A patient counts by its first film's label.
+    """
+    y, group, fold = (np.asarray(a, dtype=np.int64) for a in (labels, patients, folds))
+    first = np.unique(group, return_index=True)[1]
+    found = 1
+    for number in np.unique(fold):
+        counts = np.unique(y[first][fold[first] == number], return_counts=True)[1]
+        found *= math.factorial(int(counts.sum())) // math.prod(math.factorial(int(count)) for count in counts)
+    return found
 
 
 def p_value(seen: float, null: Sequence[float]) -> float:

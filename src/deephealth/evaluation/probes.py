@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from deephealth.evaluation import metrics
 from deephealth.evaluation.intervals import Interval, PatientBootstrap
 from deephealth.evaluation.metrics import Floats, Ints
-from deephealth.evaluation.permutation import p_value, shuffle_patients
+from deephealth.evaluation.permutation import exchanges, p_value, shuffle_patients
 
 Singles = NDArray[np.float32]
 
@@ -132,12 +132,19 @@ class Trial:
 
 
 def why_not(target: ArrayLike, patients: Sequence[str]) -> str:
-    """Why `target` [n] cannot be guessed by patient: it needs two values of two patients each; "" when it can."""
+    """Why `target` [n] cannot be guessed by patient, "" when it can.
+
+    It needs two values of two patients each, and as many ways to exchange the patients' values as let a p-value fall to `NULL_LEVEL`.
+    """
     y, group = np.asarray(target, dtype=np.int64), _numbered(patients)
-    present = len(np.unique(y))
-    if present >= 2 and _fewest(y, group) >= 2:
-        return ""
-    return f"it needs two classes with two patients each, and {present} classes have films"
+    present, fewest = len(np.unique(y)), _fewest(y, group)
+    if present < 2 or fewest < 2:
+        classes = "1 class has" if present == 1 else f"{present} classes have"
+        return f"it needs two classes with two patients each; {classes} films, the smallest of {fewest} patients"
+    fold = deal_folds(y, group, min(FOLDS, fewest), np.random.default_rng(0))
+    if (ways := exchanges(y, group, fold)) * NULL_LEVEL < 1:
+        return f"the labels of its {group.max() + 1} patients can be exchanged in {ways} ways, too few to tell a shortcut from chance"
+    return ""
 
 
 def decide(results: Sequence[ProbeResult]) -> str:

@@ -96,15 +96,14 @@ def audit_shortcuts(
     films: in the order of `facts`, for what the data set says of them (source, age, sex, view, official split). split: each film's name to
     "train", "validation" or "test". lungs: masks bool [m, 64, 64] of some or all films, on the thumbnails (default: the lung
     finder's); empty ones do not count.
-    The verdict is that of `probes.decide`. With fewer than two classes that have two patients each it is "unknown".
+    The verdict is that of `probes.decide`. With fewer than two classes of two patients each, or so few
+    patients that no score could beat the null, it is "unknown".
     """
     y = np.asarray(labels, dtype=np.int64)
     if not len(y) == len(patients) == len(facts.names) or (films is not None and len(films) != len(y)):
         raise ValueError(f"{len(facts.names)} films, {len(y)} labels and {len(patients)} patients: there must be as many of each")
     n_patients = len(set(patients))
-    if why_not(y, patients):
-        present = len(np.unique(y))
-        reason = f"it needs two classes with two patients each, and {present} of {len(classes)} classes have films"
+    if reason := why_not(y, patients):
         return AuditReport(UNKNOWN, SENTENCES[UNKNOWN], (), len(y), n_patients, reason)
     masks = find_lungs(facts) if lungs is None else lungs
     masks = masks[masks.any(axis=(1, 2))]
