@@ -2,8 +2,8 @@
 
 Two questions. Could such a model be trained without lungs? Heads of the model's kind are trained and tested, by patient, on the backbone's
 features of films of which only a part is left. Does this one rely on more than lungs? The finished model is asked about films whose lungs,
-or all but the lungs, are hidden, and how much of its heatmap lies in the lungs (see Zech et al. 2018, "Variable generalization performance
-of a deep learning model to detect pneumonia in chest radiographs"; DeGrave, Janizek and Lee 2021).
+or all but the lungs, are hidden, and how much of its heatmap lies in the lungs (Zech et al. 2018, PLoS Medicine 15(11);
+DeGrave, Janizek and Lee 2021, Nature Machine Intelligence 3; see docs/audit.md).
 
 Lungs are hidden by one shape for all films (`regions.common_lungs`), which border and corners are without too: see `shortcuts`. For the
 probes, what is hidden is black; they are made a second time with the mean of all films in its place, and a verdict that changes is said in

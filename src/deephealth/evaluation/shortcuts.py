@@ -104,6 +104,7 @@ def audit_shortcuts(
         raise ValueError(f"{len(facts.names)} films, {len(y)} labels and {len(patients)} patients: there must be as many of each")
     n_patients = len(set(patients))
     if reason := why_not(y, patients):
+        reason = f"{reason} ({len(np.unique(y))} of {len(classes)} classes have films)"
         return AuditReport(UNKNOWN, SENTENCES[UNKNOWN], (), len(y), n_patients, reason)
     masks = find_lungs(facts) if lungs is None else lungs
     masks = masks[masks.any(axis=(1, 2))]
