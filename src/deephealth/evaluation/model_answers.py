@@ -83,7 +83,7 @@ class Seen:
     @cached_property
     def mean_film(self) -> NDArray[np.uint8]:
         """The films' mean grey at every place, uint8 [128, 128]: one for all, since a film's own would carry what is to be hidden."""
-        return np.rint(np.mean([look.small for look in self.looks], axis=0)).astype(np.uint8)
+        return np.asarray(np.rint(np.mean([look.small for look in self.looks], axis=0)), dtype=np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
