@@ -12,7 +12,6 @@ from PIL import Image
 
 from deephealth.datasets.index import Film
 from deephealth.datasets.sources import open_dataset
-from deephealth.errors import UsageError
 from deephealth.evaluation.evidence import ModelAudit
 from deephealth.evaluation.lung_masks import mask_source
 from deephealth.evaluation.model_answers import sample_films
@@ -166,11 +165,6 @@ def test_too_few_patients_give_no_verdict(phantoms: Path) -> None:
     found = audit_model(trained(tuple(films), mosaic()), films[:2], draws=50)
     assert (found.verdict, found.sentence) == ("unknown", SENTENCES["unknown"])
     assert "two classes" in found.reason
-
-
-def test_a_folder_without_masks_is_refused(phantoms: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no PNG named like one of the 36 films"):
-        mask_source(some(films_of(phantoms)), tmp_path)
 
 
 def test_a_sample_keeps_patients_whole_and_the_shares_of_the_classes() -> None:
