@@ -22,6 +22,7 @@ MODULES = {
     "audit": "audit",
     "install": "install",
     "keras": "keras_loop",
+    "coverage": "coverage",
     "fine-tune": "fine_tune",
 }
 _BUSY = 0.1  # share of the processors used by others above which the figures deserve little trust

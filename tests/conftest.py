@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -29,3 +31,13 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from deephealth.images.phantom_set import write_phantoms
 
     return write_phantoms(tmp_path_factory.mktemp("phantoms") / "films", per_class=40, seed=11, size=192)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> ModuleType:
+    """The module tests/model/tiny.py: backbones, heads and whole model files small enough to check by hand."""
+    spec = importlib.util.spec_from_file_location("deephealth_tests_tiny", Path(__file__).parent / "model" / "tiny.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

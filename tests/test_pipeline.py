@@ -22,6 +22,7 @@ from deephealth import evaluate, load_model, train
 from deephealth.datasets.split import Split
 from deephealth.errors import DatasetError, LeakageError, ModelFileError, UsageError
 from deephealth.evaluation.report import report_schema
+from deephealth.evaluation.results import Problem
 from deephealth.evaluation.terminal import evaluation_text
 from deephealth.model.verify import verify
 from deephealth.pipeline import Run, audit
@@ -123,6 +124,9 @@ def test_without_names_no_film_is_named_anywhere(run: Run) -> None:
     assert len(used) > 10
     assert not [name for name in used if name in stripped]
     jsonschema.validate(json.loads(stripped), report_schema())
+    problem = Problem("viral/letter.png", "viral/letter.png is no picture (letter.png).")
+    context = dataclasses.replace(run.evaluation.context, problems=(problem,))
+    assert "letter" not in json.dumps(dataclasses.replace(run.evaluation, context=context).to_json(names=False))
     numbers = {str(case.index) for case in run.evaluation.errors}
     assert set(json.loads(stripped)["evidence"]["neighbours"]) == numbers
 

@@ -29,7 +29,7 @@ from deephealth.evaluation.context import make_context
 from deephealth.evaluation.evaluate import score_predictions
 from deephealth.evaluation.external import Scanned
 from deephealth.evaluation.gather import ask_about, evaluation_evidence, training_evidence
-from deephealth.evaluation.judge import Judged, judge, pictures, strong_evidence, unseen_films
+from deephealth.evaluation.judge import Judged, judge, pictures, require_scores, strong_evidence, unseen_films
 from deephealth.evaluation.model_audit import MOST_FILMS, audit_model
 from deephealth.evaluation.recording import make_record, training_hashes, with_evaluation
 from deephealth.evaluation.report import write_report
@@ -127,7 +127,7 @@ def audit(
     `split`: a frozen split's file; else the split that `train` would draw. `backbone`: also ask which films it has learned from.
     """
     job = _Job(Recipe(), seed, thread_settings.resolve(threads), listener)
-    index, facts = look_at(open_dataset(data, layout=layout), threads=job.threads, listener=job.listener)
+    index, facts = look_at(open_dataset(data, layout=layout, fewest_classes=1), threads=job.threads, listener=job.listener)
     frozen = _draw(index, facts, Split.load(split) if split else None, job)
     return _audit(index, facts, frozen, load_backbone(backbone, weights=_path(weights)).seen if backbone else None, job)
 
@@ -159,12 +159,13 @@ def evaluate(
     Films that the model's backbone or head learned from are recognised by their content and left out; with `include_seen` they are scored
     too, and the report says so on top. `external`: sets from elsewhere, each a row of its own. `not_chest`: folders of pictures that the
     gate should refuse. `training_films`: the set the model was trained on, to show the films nearest to each error. `audit`: also the deep
-    shortcut audit (`evaluation.model_audit`), on at most `audit_films` films, with the lung masks in the folder `masks` if there is one.
-    `command`: what was typed, for the report. Raises ModelFileError, DatasetError, UsageError.
+    shortcut audit, on at most `audit_films` films, with the lung masks in the folder `masks` if given. `command`: what was typed, for the
+    report. Where no film can be scored, because none can be read or has a label that the model knows, the report says so and names the
+    films left out, and then DatasetError is raised. Raises ModelFileError, DatasetError, UsageError.
     """
     model = model if isinstance(model, Model) else load_model(model)
     job = _Job(Recipe(), seed, thread_settings.resolve(threads), listener)
-    index, facts = look_at(open_dataset(data, layout=layout, fewest_classes=1), threads=job.threads, listener=listener)
+    index, facts = look_at(open_dataset(data, layout=layout, fewest_classes=1), threads=job.threads, listener=listener, fewest=0)
     asked = ask_about(model, external, not_chest, training_films, threads=job.threads, listener=listener)
     words = Words(language)
     films, notes = unseen_films(model, index, facts, include_seen, words)
@@ -188,6 +189,7 @@ def evaluate(
     )
     judged = judged.with_evidence(evidence)
     _write(judged, model, _path(html), _path(json), language, with_films)
+    require_scores(judged, index)
     return judged.evaluation
 
 

@@ -98,7 +98,7 @@ def test_every_command_has_help_and_long_ones_take_threads_quiet_and_seed() -> N
                     collect(f"{name} {word}".strip(), child)
 
     collect("", build_parser())
-    for name in ("phantom", "train", "evaluate", "dataset audit", "dataset prepare"):
+    for name in ("phantom", "train", "evaluate", "compare", "dataset audit", "dataset prepare"):
         options = {option for action in parsers[name]._actions for option in action.option_strings}
         assert {"--threads", "--quiet", "--seed"} <= options, name
     for name in ("predict", "dataset summary", "model verify", "lungs"):

@@ -117,3 +117,25 @@ def test_sets_are_counted_as_they_are() -> None:
     sets = label_sets(p, np.array([0, 2, 1, 0]), alone(4), ConformalRecord(level=0.9, threshold=0.35, films=50))
     assert (sets.level, sets.threshold) == (0.9, 0.35)
     assert (sets.covered.value, sets.single.value, sets.empty.value, sets.mean_size.value) == (0.5, 0.5, 0.0, 1.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("patients", "each"), [(30, 2), (100, 2), (300, 1)])
+def test_the_areas_interval_holds_the_area_of_all_films_as_often_as_it_says(patients: int, each: int) -> None:
+    """Measured with 300 sets each: 96.3 %, 96.0 % and 93.7 %."""
+
+    def drawn(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        shared = np.repeat(rng.normal(size=(count, 3)), each, axis=0)
+        y = np.repeat(rng.integers(0, 3, count), each)
+        return softmax(shared + 0.7 * rng.normal(size=(count * each, 3)) + 1.5 * np.eye(3)[y]), y
+
+    p, y = drawn(200_000, 999_999)
+    area = float(area_under_risk(p.max(axis=1), p.argmax(axis=1) != y)[0])
+    held = 0
+    for seed in range(150):
+        p, y = drawn(patients, seed)
+        found = risk_coverage(p, y, PatientBootstrap([str(i // each) for i in range(len(y))], draws=300, seed=seed), points=2)
+        assert found is not None
+        held += found.area.low <= area <= found.area.high
+    assert held / 150 > 0.95 - 3 * (0.95 * 0.05 / 150) ** 0.5

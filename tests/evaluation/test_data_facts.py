@@ -55,3 +55,8 @@ def test_values_are_counted_by_class_and_the_unknown_with_them() -> None:
 
 def test_what_no_film_states_is_left_out() -> None:
     assert {values.attribute for values in describe(INDEX, FACTS).attributes} == {"sex", "age"}
+
+
+def test_no_films_have_no_facts() -> None:
+    found = describe(DatasetIndex(Path("/films"), "csv", (), ("normal",), ()), FACTS)
+    assert (found.films, found.films_per_patient, found.widths, found.attributes) == ({"normal": 0}, (0.0, 0), {}, ())

@@ -175,3 +175,34 @@ def test_a_class_number_outside_is_refused(labels: list[int]) -> None:
 def test_lists_of_different_length_are_refused() -> None:
     with pytest.raises(ValueError, match="one length"):
         metrics.confusion_matrix([0, 1], [0], 2)
+
+
+def test_ece_of_calibrated_answers_is_the_noise_of_its_bins() -> None:
+    """In bins of m films whose answers are right as often as they say, the gap is normal: its mean size is sqrt(2 p (1 - p) / (pi m))."""
+    rng = np.random.default_rng(0)
+    found = [
+        metrics.ece_equal_mass(np.repeat([0.7, 0.8, 0.9], 400), rng.random(1200) < np.repeat([0.7, 0.8, 0.9], 400), 3) for _ in range(400)
+    ]
+    expected = np.mean([math.sqrt(2 * p * (1 - p) / (math.pi * 400)) for p in (0.7, 0.8, 0.9)])
+    assert np.mean(found) == pytest.approx(expected, rel=0.06)
+
+
+@pytest.mark.parametrize("gap", [0.05, 0.1, 0.25])
+def test_ece_of_answers_too_sure_by_a_known_gap_is_that_gap(gap: float) -> None:
+    rng = np.random.default_rng(1)
+    confidence = rng.uniform(0.6, 1.0, 200_000)
+    assert metrics.ece_equal_mass(confidence, rng.random(200_000) < confidence - gap) == pytest.approx(gap, abs=0.003)
+
+
+def test_ece_of_one_film_and_of_films_that_are_all_as_sure() -> None:
+    assert metrics.ece_equal_mass([0.7], [1]) == pytest.approx(0.3)
+    assert metrics.ece_equal_mass([0.7], [0]) == pytest.approx(0.7)
+    # One bin, however many are asked for: equal films are never torn apart, and errors of both signs cancel within it.
+    assert metrics.ece_equal_mass([0.75] * 8, [1, 1, 1, 0] * 2, bins=4) == pytest.approx(0)
+
+
+def test_ece_of_ties_does_not_depend_on_the_order_of_films() -> None:
+    rng = np.random.default_rng(2)
+    confidence, right = rng.integers(5, 10, 300) / 10, rng.random(300) < 0.7
+    order = rng.permutation(300)
+    assert metrics.ece_equal_mass(confidence, right) == pytest.approx(metrics.ece_equal_mass(confidence[order], right[order]), abs=1e-12)

@@ -118,6 +118,14 @@ def test_what_cannot_be_cross_validated_has_a_reason() -> None:
     assert (gap.rows, gap.reason, gap.n_films) == ((), "why", len(films))
 
 
+@pytest.mark.parametrize("shape", [(240, 1), (240, 300), (240, 240)])
+def test_features_that_say_nothing_are_a_coin_and_no_crash(shape: tuple[int, int]) -> None:
+    index, _, labels = data()
+    found = cross_validate(index, index.films, np.ones(shape, np.float32), labels)
+    np.testing.assert_allclose(found.by_patient, 0.5, atol=1e-3)
+    assert len(leakage_gap(found, draws=20).rows) == 3
+
+
 def test_copies_that_join_all_patients_are_an_error_for_the_caller() -> None:
     index, x, labels = data(patients=4, each=2)
     labels = np.array([0, 0, 1, 1, 0, 0, 1, 1])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SubCommands = Any  # argparse gives its sub-parser action no public name
 
 _LAYOUTS = ("auto", "folders", "kaggle-pneumonia", "covid-chestxray", "csv", "dicom")
-_UNITS = {"fine-tune": "step", "head": "step"}
+_UNITS = {"fine-tune": "step", "head": "step", "training the lung finder": "step"}
 
 
 def add_command(commands: SubCommands, name: str, help: str, *, examples: str = "") -> argparse.ArgumentParser:
@@ -35,9 +35,11 @@ def add_command(commands: SubCommands, name: str, help: str, *, examples: str = 
     return parser
 
 
-def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """DATA and --layout, of every command that reads a data set."""
-    parser.add_argument("data", type=Path, metavar="DATA", help="class folders, a CSV or metadata.csv, a Kaggle layout or a DICOM tree")
+def add_data_options(parser: argparse.ArgumentParser, *, option: bool = False) -> None:
+    """DATA (as `--data` where `option`) and --layout, of every command that reads a data set."""
+    required: dict[str, Any] = {"required": True} if option else {}
+    help = "class folders, a CSV or metadata.csv, a Kaggle layout or a DICOM tree"
+    parser.add_argument("--data" if option else "data", type=Path, metavar="DATA", help=help, **required)
     parser.add_argument("--layout", choices=_LAYOUTS, default="auto", help="how DATA is laid out (default: recognised)")
 
 

@@ -56,6 +56,7 @@ def _lungs(options: argparse.Namespace) -> int:
 def _find_all(options: argparse.Namespace, finder: LungFinder) -> int:
     from deephealth.evaluation.lung_pictures import write_csv
     from deephealth.images.archive import find_films, refuse_among
+    from deephealth.inference.batch import printable
     from deephealth.settings.progress import Progress
 
     films = find_films(options.films)
@@ -65,9 +66,10 @@ def _find_all(options: argparse.Namespace, finder: LungFinder) -> int:
     for row in _rows(finder, films, options.out):
         rows.append(row)
         show(Progress("finding lungs", len(rows), len(films)))
-        if not row.plausible:
-            print(f"not masked: {row.name}: {row.reason}", file=sys.stderr)
     write_csv(options.out / _TABLE, rows)
+    for row in rows:
+        if not row.plausible:
+            print(f"not masked: {printable(row.name)}: {row.reason.removeprefix(f'{row.name} ')}", file=sys.stderr)
     plausible = sum(row.plausible for row in rows)
     print(f"{plausible} of {len(rows)} films with plausible lungs; masks, overlays and {_TABLE} in {options.out}")
     return 0 if plausible else 3

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from deephealth import __version__
-from deephealth.cli import films, lungs, models, predict, training
+from deephealth.cli import compare, films, lungs, models, predict, training
 from deephealth.errors import DeepHealthError
 
 _DESCRIPTION = """\
@@ -24,6 +24,7 @@ examples:
   deephealth dataset audit films                 look for leakage and shortcuts before training
   deephealth train films --out run               split by patient, fit a head, calibrate, evaluate
   deephealth evaluate run/model.onnx films --html report.html
+  deephealth compare old.onnx new.onnx --data films     is one of two models better on films neither has seen?
   deephealth predict film.dcm                    the model that ships; add --model run/model.onnx for yours
   deephealth lungs films --out masks             where the lungs are: masks, overlays and a table
   deephealth model verify run/model.onnx         does it still answer as when it was made?
@@ -38,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"deephealth {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (films, training, predict, lungs, models):
+    for module in (films, training, compare, predict, lungs, models):
         module.add_commands(commands)
     return parser
 

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from deephealth.errors import UsageError
 from deephealth.evaluation.evidence import Abstention, ConformalSets, RiskPoint
-from deephealth.evaluation.intervals import FEW, Interval, PatientBootstrap, clopper_pearson_edge, effective_wilson, percentiles
+from deephealth.evaluation.intervals import Interval, PatientBootstrap, clopper_pearson_edge, effective_wilson
 from deephealth.evaluation.metrics import Floats, Ints
 from deephealth.model.record import ConformalRecord
 
@@ -76,7 +76,7 @@ def label_sets(probabilities: ArrayLike, labels: ArrayLike, bootstrap: PatientBo
         covered=bootstrap.proportion(inside[np.arange(len(y)), y], every),
         single=bootstrap.proportion(size == 1, every),
         empty=bootstrap.proportion(size == 0, every),
-        mean_size=bootstrap.mean(size),
+        mean_size=bootstrap.mean(size, least=0.0, most=float(p.shape[1])),
     )
 
 
@@ -99,9 +99,9 @@ def _area(certainty: Floats, wrong: Ints, bootstrap: PatientBootstrap) -> Interv
     value = float(area_under_risk(certainty, wrong)[0])
     blocks = (block[:, bootstrap.patient_of] for block in bootstrap.blocks())
     drawn = np.concatenate([area_under_risk(certainty, wrong, weights) for weights in blocks])
-    low, high = percentiles(drawn)
     if not wrong.any() or wrong.all():
         low, high = clopper_pearson_edge(float(value), bootstrap.n_patients)
-    elif min(bootstrap.patients_with(wrong), bootstrap.patients_with(~wrong)) < FEW:
-        low, high = effective_wilson(value, drawn, bootstrap.n_films)
+    else:
+        every = bootstrap.effective_patients(np.ones(len(wrong), dtype=bool))
+        low, high = effective_wilson(value, drawn, bootstrap.n_films, every)
     return Interval(value, low, high, bootstrap.n_films, bootstrap.n_patients)

@@ -26,7 +26,7 @@ def describe(index: DatasetIndex, facts: FilmFacts, split: Split | None = None) 
     return DataFacts(
         films=index.by_label(),
         patients=index.patients_by_label(),
-        films_per_patient=(float(statistics.median(patients.values())), max(patients.values())),
+        films_per_patient=(float(statistics.median(patients.values() or [0])), max(patients.values(), default=0)),
         widths={label: _spread(facts.width[found].tolist()) for label, found in sizes.items() if found},
         heights={label: _spread(facts.height[found].tolist()) for label, found in sizes.items() if found},
         attributes=_attributes(index, split),

@@ -14,7 +14,7 @@ from deephealth.errors import UsageError
 from deephealth.evaluation import metrics
 from deephealth.evaluation.calibration import NORMAL, OperatingPoint, positive_score, softmax
 from deephealth.evaluation.headline import UNKNOWN, balanced, macro
-from deephealth.evaluation.intervals import DRAWS, Interval, PatientBootstrap, percentiles
+from deephealth.evaluation.intervals import DRAWS, Interval, PatientBootstrap, ratio_limits, scaled_noise_limits
 from deephealth.evaluation.metrics import Floats, Ints
 from deephealth.evaluation.results import (
     AppliedPoint,
@@ -60,21 +60,21 @@ def score_predictions(
     y = np.asarray(labels, dtype=np.int64)
     if not len(p) == len(y) == len(patients):
         raise UsageError(f"{len(p)} answers, {len(y)} labels and {len(patients)} patients were given; there must be as many of each")
-    known = [int(i) for i in np.nonzero((y >= 0) & (y < len(classes)))[0]]
+    familiar = [int(i) for i in np.nonzero((y >= 0) & (y < len(classes)))[0]]
     films = _Films(
-        p[known],
-        y[known],
-        tuple(patients[i] for i in known),
+        p[familiar],
+        y[familiar],
+        tuple(patients[i] for i in familiar),
         tuple(classes),
-        tuple(names[i] if names is not None else str(i) for i in known),
-        np.asarray(novelty, dtype=np.float64)[known] if novelty is not None else None,
-        np.asarray(refused, dtype=bool)[known] if refused is not None else np.zeros(len(known), dtype=bool),
+        tuple(names[i] if names is not None else str(i) for i in familiar),
+        np.asarray(novelty, dtype=np.float64)[familiar] if novelty is not None else None,
+        np.asarray(refused, dtype=bool)[familiar] if refused is not None else np.zeros(len(familiar), dtype=bool),
     )
     shares = _prevalences(prevalence, films)
     points = [_as_point(point) for point in operating_points]
     usable = [point for point in points if set(point.positive) | set(point.negative) <= set(classes)]
     bootstrap = PatientBootstrap(films.patients, draws=draws, seed=seed)
-    before = np.asarray(logits, dtype=np.float64)[known] if logits is not None else None
+    before = np.asarray(logits, dtype=np.float64)[familiar] if logits is not None else None
     return Evaluation(
         classes=films.classes,
         scores=_scores(films, bootstrap, shares),
@@ -86,7 +86,7 @@ def score_predictions(
         reliability=_reliability(films, bootstrap),
         before_temperature=None if before is None else _ece(softmax(before), films.labels, bootstrap),
         errors=_errors(films),
-        limits=_limits(films, bootstrap, len(y) - len(known), len(points) - len(usable)),
+        limits=_limits(films, bootstrap, len(y) - len(familiar), len(points) - len(usable)),
         context=context or EvaluationContext(),
     )
 
@@ -146,8 +146,8 @@ def _scores(films: _Films, bootstrap: PatientBootstrap, shares: Mapping[str, flo
         accuracy=bootstrap.proportion(answers == y, np.ones(len(y), dtype=bool)),
         balanced_accuracy=balanced(p, y, bootstrap),
         macro_auc=macro(p, y, bootstrap, aucs),
-        brier=bootstrap.mean(metrics.brier_terms(p, y)),
-        log_loss=bootstrap.mean(metrics.log_loss_terms(p, y)),
+        brier=bootstrap.mean(metrics.brier_terms(p, y), least=0.0, most=2.0),
+        log_loss=bootstrap.mean(metrics.log_loss_terms(p, y), least=0.0),
         ece=_ece(p, y, bootstrap),
         confusion=tuple(tuple(int(count) for count in row) for row in matrix),
         classes=tuple(_class_scores(c, films, bootstrap, aucs[c], shares) for c in range(len(films.classes))),
@@ -158,14 +158,12 @@ def _class_scores(c: int, films: _Films, bootstrap: PatientBootstrap, auc: Inter
     truth, yes = films.labels == c, films.answers == c
     label, score = films.classes[c], films.probabilities[:, c]
     found = _yes_or_no(yes, truth, bootstrap, shares.get(label))
-    precision = metrics.average_precision(score, truth)
-    drawn = bootstrap.average_precisions(score, truth) if truth.any() else np.full(1, np.nan)
     return ClassScores(
         label=label,
         n_films=int(truth.sum()),
         n_patients=bootstrap.patients_with(truth),
         auc=auc,
-        average_precision=bootstrap.percentile(precision, drawn),
+        average_precision=bootstrap.average_precision(score, truth),
         **found,
     )
 
@@ -181,38 +179,57 @@ def _yes_or_no(yes: Any, truth: Any, bootstrap: PatientBootstrap, prevalence: fl
         "prevalence": prevalence,
     }
     if prevalence is not None:
-        found["ppv_at_prevalence"] = _at_prevalence(metrics.ppv_at, sens, spec, prevalence, bootstrap)
-        found["npv_at_prevalence"] = _at_prevalence(metrics.npv_at, sens, spec, prevalence, bootstrap)
+        found["ppv_at_prevalence"], found["npv_at_prevalence"] = _at_prevalence(sens, spec, prevalence, bootstrap)
     return found
 
 
-def _at_prevalence(rule: Any, sens: Interval, spec: Interval, prevalence: float, bootstrap: PatientBootstrap) -> Interval:
-    """Bayes' rule on both values, and on both lower and both upper ends: the rules rise with each, so the interval is on the safe side."""
-    if sens.value is None or spec.value is None:
-        return UNKNOWN
-    value, low, high = (float(rule(*pair, prevalence)) for pair in _pairs(sens, spec))
-    known = [None if math.isnan(number) else number for number in (value, low, high)]
-    return Interval(known[0], known[1], known[2], bootstrap.n_films, bootstrap.n_patients)
+def _at_prevalence(sens: Interval, spec: Interval, prevalence: float, bootstrap: PatientBootstrap) -> tuple[Interval, Interval]:
+    """Predictive values by Bayes' rule. They rise and fall with the likelihood ratios sens / (1 - spec) and (1 - sens) / spec alone, so
+    the ends of a ratio's interval give theirs; the two shares come from different films, hence independently."""
+    hit, spared = _limits_of(sens), _limits_of(spec)
+    if hit is None or spared is None:
+        return UNKNOWN, UNKNOWN
+    missed, alarm = ((1 - value, 1 - high, 1 - low) for value, low, high in (hit, spared))
+    ppv, npv = metrics.ppv_at(hit[0], spared[0], prevalence), metrics.npv_at(hit[0], spared[0], prevalence)
+    good, bad = ratio_limits(hit, alarm), ratio_limits(missed, spared)
+    found = (
+        (float(ppv), _odds_to_share(good[0], prevalence), _odds_to_share(good[1], prevalence)),
+        (float(npv), 1 - _odds_to_share(bad[1], prevalence), 1 - _odds_to_share(bad[0], prevalence)),
+    )
+    first, second = (
+        UNKNOWN if math.isnan(value) else Interval(value, min(low, value), max(high, value), bootstrap.n_films, bootstrap.n_patients)
+        for value, low, high in found
+    )
+    return first, second
 
 
-def _pairs(sens: Interval, spec: Interval) -> list[tuple[float, float]]:
-    ends = [(sens.value, spec.value), (sens.low, spec.low), (sens.high, spec.high)]
-    return [(math.nan if a is None else a, math.nan if b is None else b) for a, b in ends]
+def _odds_to_share(ratio: float, prevalence: float) -> float:
+    if prevalence in (0.0, 1.0):
+        return prevalence
+    return 1.0 if math.isinf(ratio) else ratio * prevalence / (ratio * prevalence + 1 - prevalence)
+
+
+def _limits_of(interval: Interval) -> tuple[float, float, float] | None:
+    if interval.value is None or interval.low is None or interval.high is None:
+        return None
+    return interval.value, interval.low, interval.high
 
 
 def _ece(probabilities: Floats, labels: Ints, bootstrap: PatientBootstrap) -> Interval:
-    """ECE with the basic bootstrap interval (2 v - upper, 2 v - lower): the ECE of a resample is too high by about as much as that of the
-    set itself, and this takes the excess off. The bins stay those of the set. The interval is widened to hold the value itself."""
+    """ECE with an interval for the calibration error of all films over the bins of these (`scaled_noise_limits`), widened to hold the
+    value itself; of one patient there is none."""
     if not len(labels):
         return UNKNOWN
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     bins = _bins(len(labels))
     value = metrics.ece_equal_mass(confidence, right, bins)
+    if bootstrap.n_patients < 2:
+        return Interval(value, None, None, bootstrap.n_films, bootstrap.n_patients)
     number = np.unique(metrics.equal_mass_bins(confidence, bins), return_inverse=True)[1]
     gaps = np.eye(int(number.max()) + 1)[number] * (confidence - right)[:, None]
     totals = bootstrap.sums(np.column_stack([gaps, np.ones(len(labels))]))
-    low, high = percentiles(np.abs(totals[:, :-1]).sum(axis=1) / totals[:, -1])
-    return Interval(value, max(0.0, min(value, 2 * value - high)), max(value, 2 * value - low), bootstrap.n_films, bootstrap.n_patients)
+    low, high = scaled_noise_limits(gaps.mean(axis=0), totals[:, :-1] / totals[:, -1:] - gaps.mean(axis=0))
+    return Interval(value, min(value, low), min(1.0, max(value, high)), bootstrap.n_films, bootstrap.n_patients)
 
 
 def _bins(n: int) -> int:
@@ -285,6 +302,8 @@ def _limits(films: _Films, bootstrap: PatientBootstrap, unknown: int, unusable: 
         found.append(Limit("unusable_points", {"n": unusable}))
     if not len(films.labels):
         return (*found, Limit("no_films"))
+    if films.refused.all():
+        found.append(Limit("all_refused"))
     if len(absent) == len(films.classes) - 1:
         found.append(Limit("one_class", {"label": films.classes[int(counts.argmax())]}))
     elif absent:

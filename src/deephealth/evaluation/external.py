@@ -34,6 +34,9 @@ def score_external(
 
     A set without any usable label has no scores, a sentence that says so, and still the share that the gate refused.
     """
+    if not any(film.label in model.labels for film in films.index.films):
+        found, known = ", ".join(films.index.classes)[:200], ", ".join(model.labels)
+        return _without_scores(model, films.index, f"Its films are labelled {found}, and the model knows {known}.", seed, threads, progress)
     try:
         chosen, notes = unseen_films(model, films.index, films.facts, include_seen, words)
         judged = judge(model, chosen, context=EvaluationContext(), seed=seed, threads=threads, progress=progress)

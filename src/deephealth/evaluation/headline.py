@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deephealth.evaluation import metrics
-from deephealth.evaluation.intervals import FEW, Interval, PatientBootstrap, effective_wilson, mean_of_perfect_edge, percentiles
+from deephealth.evaluation.intervals import FEW, Interval, PatientBootstrap, effective_wilson, mean_of_perfect_edge
 from deephealth.evaluation.metrics import Floats, Ints
 
 UNKNOWN = Interval(None, None, None, 0, 0)
@@ -44,13 +44,11 @@ def balanced(p: Floats, y: Ints, bootstrap: PatientBootstrap) -> Interval:
     if np.isnan(value):
         return UNKNOWN
     drawn = drawn_balanced(p, y, bootstrap)
-    wrong = answers != y
-    low, high = percentiles(drawn)
     if value in (0.0, 1.0):
         edge = mean_of_perfect_edge([bootstrap.patients_with(y == c) for c in np.unique(y)])
         low, high = (edge, 1.0) if value == 1.0 else (0.0, 1 - edge)
-    elif min(bootstrap.patients_with(wrong), bootstrap.patients_with(~wrong)) < FEW:
-        low, high = effective_wilson(value, drawn, bootstrap.n_films)
+    else:
+        low, high = effective_wilson(value, drawn, bootstrap.n_films, bootstrap.effective_patients(np.ones(len(y), dtype=bool)))
     return Interval(value, low, high, bootstrap.n_films, bootstrap.n_patients)
 
 
@@ -60,11 +58,13 @@ def macro(p: Floats, y: Ints, bootstrap: PatientBootstrap, aucs: list[Interval])
     if not known:
         return UNKNOWN
     value = float(np.mean([aucs[c].value or 0.0 for c in known]))
-    if any(bootstrap.auc_is_small(aucs[c].value or 0.0, y == c) for c in known):
+    if value in (0.0, 1.0) or min(bootstrap.patients_with(y == c) for c in known) < FEW:
         # The mean of the classes' own bounds: right when the classes err together, on the safe side otherwise.
         low, high = (float(np.mean([getattr(aucs[c], end) for c in known])) for end in ("low", "high"))
     else:
-        low, high = percentiles(drawn_macro(p, y, bootstrap))
+        units = min(bootstrap.effective_patients(y == c) for c in known)
+        # Each film stands once in each area, so the mean of k of them may be worth more cases than one.
+        low, high = effective_wilson(value, drawn_macro(p, y, bootstrap), len(known) * bootstrap.n_films, units)
     return Interval(value, low, high, bootstrap.n_films, bootstrap.n_patients)
 
 

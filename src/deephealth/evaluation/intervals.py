@@ -1,10 +1,9 @@
 """95 % intervals by bootstrap over patients: films of one patient resemble each other, so patients are drawn, not films.
 
-A plain percentile interval says [1, 1] when nothing went wrong, and is too short when only a few patients did. Proportions with fewer
-than `FEW` patients on either side therefore take Wilson's score interval at the effective number of patients (the bootstrap's own variance
-says how many independent ones the set is worth); at 0 or 1 exactly, Clopper and Pearson's over patients. An AUC with fewer
-than `FEW_FOR_AUC` patients on a side, or too near 0 or 1 for its patients, takes Newcombe's score interval, scaled to the bootstrap's
-variance in the same way.
+A plain percentile interval says [1, 1] when nothing went wrong, and is too short when only a few patients did. Shares, AUC and average
+precision therefore take Wilson's score interval at the effective number of cases (the
+bootstrap's own variance says how many independent ones the set is worth); at 0 or 1 exactly, Clopper and Pearson's or Newcombe's over
+patients. Mean losses take a bootstrap-t interval. How often each holds the truth is measured in docs/numbers.md.
 """
 
 from __future__ import annotations
@@ -17,14 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deephealth.evaluation.metrics import Floats, Ints
+from deephealth.evaluation.metrics import Floats, Ints, auc, average_precision
 
 DRAWS = 2000
 LEVEL = 0.95
 FEW = 10
 FEW_FOR_AUC = 50
+Limits = tuple[float, float, float]
 _Z = 1.959963984540054
 _CHUNK = 64
+_MOST_FACTOR = 64.0
 _KEEP_BYTES = 64 << 20
 
 
@@ -147,41 +148,106 @@ class PatientBootstrap:
             return _interval(value, *clopper_pearson_edge(value, n_patients), n_films, n_patients)
         totals = self.sums(np.stack([success, base], axis=1))
         drawn = np.divide(totals[:, 0], totals[:, 1], out=np.full(self.draws, np.nan), where=totals[:, 1] > 0)
-        if min(self.patients_with(success), self.patients_with(failure)) >= FEW:
-            return _interval(value, *percentiles(drawn), n_films, n_patients)
-        return _interval(value, *effective_wilson(value, drawn, n_films), n_films, n_patients)
+        return _interval(value, *effective_wilson(value, drawn, n_films, self.effective_patients(base)), n_films, n_patients)
 
-    def mean(self, values: ArrayLike) -> Interval:
-        """Mean of one number a film, [n], with its percentile interval."""
+    def mean(self, values: ArrayLike, *, least: float = -math.inf, most: float = math.inf) -> Interval:
+        """Mean of one number a film, [n], each from `least` to `most`, with its bootstrap-t interval (Efron 1981; Hall 1988).
+
+        Losses are skewed, a few films carrying much of the sum: every draw is measured by its own standard error, which is large where
+        those films were drawn and small where they were not. Below `FEW` patients it is Student's interval; of one patient there is none.
+        """
         numbers = np.asarray(values, dtype=np.float64)
         if not self.n_films:
             return _interval(math.nan, math.nan, math.nan, 0, 0)
-        totals = self.sums(np.stack([numbers, np.ones_like(numbers)], axis=1))
-        return self.percentile(float(numbers.mean()), totals[:, 0] / totals[:, 1])
+        value = float(numbers.mean())
+        if self.n_patients < 2:
+            return _interval(value, math.nan, math.nan, self.n_films, self.n_patients)
+        low, high = self._bootstrap_t(numbers)
+        return _interval(value, max(least, low), min(most, high), self.n_films, self.n_patients)
+
+    def _bootstrap_t(self, numbers: Floats) -> tuple[float, float]:
+        total, films = (np.bincount(self.patient_of, weights, self.n_patients) for weights in (numbers, np.ones(self.n_films)))
+        table = np.stack([total, films, total**2, total * films, films**2], axis=1)
+        value, error = _mean_and_error(table.sum(axis=0), self.n_patients)
+        if self.n_patients < FEW:
+            from scipy.stats import t
+
+            reach = float(t.ppf((1 + LEVEL) / 2, self.n_patients - 1) * error)
+            return float(value) - reach, float(value) + reach
+        drawn, errors = _mean_and_error(np.concatenate([block.astype(np.float64) @ table for block in self.blocks()]), self.n_patients)
+        # A draw whose patients are all alike has no error of its own to be measured by.
+        distance = np.divide(drawn - value, errors, out=np.full(len(drawn), np.nan), where=errors > 1e-12)
+        if np.isnan(distance).all():
+            return float(value), float(value)
+        nearest, farthest = percentiles(distance)
+        return float(value - farthest * error), float(value - nearest * error)
 
     def auc(self, scores: ArrayLike, positive: ArrayLike) -> Interval:
-        """Area under the ROC curve of scores [n] for the films marked positive, bool [n]."""
-        from deephealth.evaluation.metrics import auc
+        """Area under the ROC curve of scores [n] for the films marked positive, bool [n].
 
+        Wilson's interval at the effective number of films. A perfect one, or fewer than `FEW` patients on a side, gets Newcombe's score
+        interval over patients, scaled to the variance of the draws.
+        """
         truth = np.asarray(positive, dtype=bool)
         value = auc(scores, truth)
         if math.isnan(value):
             return _interval(value, math.nan, math.nan, self.n_films, self.n_patients)
-        sides = (self.patients_with(truth), self.patients_with(~truth))
         drawn = self.aucs(scores, truth)
-        if not self.auc_is_small(value, truth):
-            return self.percentile(value, drawn)
-        worst = min(1.0, hanley_mcneil(0.9, int(truth.sum()), int((~truth).sum())) / hanley_mcneil(0.9, *sides))
-        expected = hanley_mcneil(value, *sides)
-        # A perfect score has no spread of its own to go by: then patients are the units.
-        inflation = max(float(np.nanvar(drawn)) / expected, worst) if expected > 0 else 1.0
-        return _interval(value, *newcombe_auc(value, *sides, inflation), self.n_films, self.n_patients)
+        sides = (self.patients_with(truth), self.patients_with(~truth))
+        if value in (0.0, 1.0) or min(sides) < FEW:
+            low, high = newcombe_auc(value, *sides, self._inflation(value, drawn, truth))
+        else:
+            units = min(self.effective_patients(truth), self.effective_patients(~truth))
+            low, high = effective_wilson(value, drawn, self.n_films, units)
+        return _interval(value, low, high, self.n_films, self.n_patients)
+
+    def _inflation(self, area: float, drawn: Floats, truth: NDArray[np.bool_]) -> float:
+        """The draws' variance of an AUC against that of independent patients: at least what it would be if all films were independent."""
+        sides = (self.patients_with(truth), self.patients_with(~truth))
+        expected = hanley_mcneil(area, *sides)
+        # A perfect score has no spread of its own to go by, and one patient none at all: then patients are the units.
+        if expected <= 0 or self.n_patients < 2:
+            return 1.0
+        least = min(1.0, hanley_mcneil(0.9, int(truth.sum()), int((~truth).sum())) / hanley_mcneil(0.9, *sides))
+        return max(float(np.nanvar(drawn)) / expected, least)
 
     def auc_is_small(self, value: float, positive: ArrayLike) -> bool:
-        """Whether the patients are too few for the percentile interval of an AUC of `value`."""
+        """Whether the patients are too few for percentiles of an AUC of `value`."""
         truth = np.asarray(positive, dtype=bool)
         fewest = min(self.patients_with(truth), self.patients_with(~truth))
         return fewest < FEW_FOR_AUC or fewest * min(value, 1 - value) < FEW / 2
+
+    def average_precision(self, scores: ArrayLike, positive: ArrayLike) -> Interval:
+        """Average precision of scores [n] for the films marked positive, bool [n].
+
+        A mean over the positive films, so it is worth no more cases than these (Boyd 2013): Wilson's interval at their effective number.
+        """
+        truth = np.asarray(positive, dtype=bool)
+        value = average_precision(scores, truth)
+        low = high = math.nan
+        if value == 1.0:
+            low, high = clopper_pearson_edge(value, self.patients_with(truth))
+        elif not math.isnan(value):
+            drawn = self.average_precisions(scores, truth)
+            low, high = effective_wilson(value, drawn, int(truth.sum()), self.effective_patients(truth))
+        return _interval(value, low, high, self.n_films, self.n_patients)
+
+    def effective_patients(self, films: ArrayLike) -> float:
+        """How many patients with equally many films would weigh as evenly as those of the films marked, bool [n] (Kish 1965); infinite
+        where every patient has one film, since the films are then independent and their variance needs no estimate."""
+        if self.n_patients == self.n_films:
+            return math.inf
+        sizes = np.bincount(self.patient_of[np.asarray(films, dtype=bool)], minlength=1).astype(np.float64)
+        return float(sizes.sum() ** 2 / (sizes**2).sum()) if sizes.any() else 0.0
+
+
+def _mean_and_error(sums: Floats, n_patients: int) -> tuple[Floats, Floats]:
+    """Mean of films and its standard error over patients (that of a ratio: films are as random as their numbers), from sums over patients
+    [..., 5] of: total, films, total squared, total times films, films squared."""
+    total, films, squares, products, film_squares = np.moveaxis(np.asarray(sums, dtype=np.float64), -1, 0)
+    mean = total / films
+    spread = np.maximum(squares - 2 * mean * products + mean**2 * film_squares, 0.0)
+    return mean, np.sqrt(spread * n_patients / (n_patients - 1)) / films
 
 
 def patient_bootstrap(statistic: Callable[[Ints], float], patients: Sequence[str], *, draws: int = DRAWS, seed: int = 0) -> Interval:
@@ -212,10 +278,34 @@ def wilson(share: float, n: float) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def effective_wilson(share: float, drawn: Floats, n_films: int) -> tuple[float, float]:
-    """Wilson's interval at the number of independent cases that would give the variance of the draws, at most `n_films`."""
-    worth = share * (1 - share) / max(float(np.nanvar(drawn)), 1e-12)
-    return wilson(share, min(worth, float(n_films)))
+def effective_wilson(share: float, drawn: Floats, n_films: int, patients: float = math.inf) -> tuple[float, float]:
+    """Wilson's interval at the number of independent cases that would give the variance of the draws, at most `n_films`.
+
+    patients: how many (effective) patients that variance is estimated from; few of them make it uncertain, and the cases count for less:
+    by Student's quantile with patients - 1 degrees of freedom instead of the normal one (Korn and Graubard 1998), and the bootstrap's
+    variance, which divides by all patients, is too small by (patients - 1) / patients.
+    """
+    worth = min(share * (1 - share) / max(float(np.nanvar(drawn)), 1e-12), float(n_films))
+    if math.isfinite(patients):
+        from scipy.stats import t
+
+        freedom = max(1.0, patients - 1)
+        worth *= freedom / (freedom + 1) * (_Z / float(t.ppf((1 + LEVEL) / 2, freedom))) ** 2
+    return wilson(share, worth)
+
+
+def ratio_limits(top: Limits, bottom: Limits) -> tuple[float, float]:
+    """95 % interval of the ratio of two independent shares from each one's (value, low, high): MOVER-R (Donner and Zou 2012).
+
+    The upper end is infinite when `bottom` may be 0.
+    """
+    (a, a_low, a_high), (b, b_low, b_high) = top, bottom
+    both = a * b
+    least, most = a_low * (2 * a - a_low), a_high * (2 * a - a_high)
+    far, near = b_high * (2 * b - b_high), b_low * (2 * b - b_low)
+    below = both + math.sqrt(max(0.0, both**2 - least * far))
+    above = both + math.sqrt(max(0.0, both**2 - most * near))
+    return (least / below if below > 0 else 0.0), (above / near if near > 0 else math.inf)
 
 
 def clopper_pearson_edge(share: float, n: int) -> tuple[float, float]:
@@ -238,6 +328,44 @@ def mean_of_perfect_edge(counts: Sequence[int]) -> float:
         shares = np.minimum(1.0, middle * n)
         low, high = (middle, high) if float((n * np.log(np.maximum(shares, 1e-300))).sum()) < goal else (low, middle)
     return float(np.minimum(1.0, high * n).mean())
+
+
+def scaled_noise_limits(gaps: Floats, noise: Floats) -> tuple[float, float]:
+    """95 % interval of sum |true gap| over bins, whose estimate sum |gap| is too high because noise in a bin never cancels its gap.
+
+    gaps: as seen, [bins]; noise: of the gaps in bootstrap draws, [draws, bins]. True gaps are taken to be those of a shape times a common
+    factor, and the interval is of the factors under which the estimate would not be surprising (inversion of a bootstrap test, Carpenter
+    1999): 0 belongs to it when the noise alone explains the gaps. The shape is not known: the gaps seen are more ragged than the true
+    ones, the gaps drawn to their mean as far as the noise explains their spread (James and Stein 1961) are smoother; both are asked.
+    """
+    mean, unevenness = gaps.mean(), ((gaps - gaps.mean()) ** 2).mean()
+    kept = max(0.0, 1 - float(noise.var(axis=0).mean() / unevenness)) if unevenness > 0 else 0.0
+    sure = max(0.0, 1 - float(noise.mean(axis=1).var() / mean**2)) if mean else 0.0
+    lows, highs = zip(*(_limits_along(shape, gaps, noise) for shape in (gaps, sure * mean + kept * (gaps - mean))), strict=True)
+    return min(lows), max(highs)
+
+
+def _limits_along(shape: Floats, gaps: Floats, noise: Floats) -> tuple[float, float]:
+    """The interval of `scaled_noise_limits` for true gaps that are a multiple of `shape`; of the gaps seen where the shape is flat."""
+    seen = float(np.abs(gaps).sum())
+    shape = shape if np.abs(shape).sum() > 1e-12 else gaps
+
+    def reach(factor: float, share: float) -> float:
+        return float(np.quantile(np.abs(factor * shape + noise).sum(axis=1), share))
+
+    def factor_at(share: float) -> float:
+        if reach(0.0, share) >= seen:
+            return 0.0
+        low, high = 0.0, 1.0
+        while reach(high, share) < seen and high < _MOST_FACTOR:
+            low, high = high, 2 * high
+        for _ in range(20):
+            middle = (low + high) / 2
+            low, high = (middle, high) if reach(middle, share) < seen else (low, middle)
+        return high
+
+    size = float(np.abs(shape).sum())
+    return factor_at((1 + LEVEL) / 2) * size, factor_at((1 - LEVEL) / 2) * size
 
 
 def hanley_mcneil(area: float, positives: int, negatives: int) -> float:
@@ -263,8 +391,10 @@ def _edge(reaches: Callable[[float], bool], inside: float, outside: float) -> fl
     return inside
 
 
-def _interval(value: float, low: float, high: float, n_films: int, n_patients: int) -> Interval:
-    def known(number: float) -> float | None:
-        return None if math.isnan(number) else float(number)
+def known(number: float) -> float | None:
+    """The number, None for NaN."""
+    return None if math.isnan(number) else float(number)
 
+
+def _interval(value: float, low: float, high: float, n_films: int, n_patients: int) -> Interval:
     return Interval(known(value), known(low), known(high), n_films, n_patients)

@@ -55,20 +55,16 @@ def judge(
 ) -> Judged:
     """Ask `model` for every film and score its answers.
 
-    Films that cannot be read join `context.problems`; DatasetError when none is left, or none has a label that the model knows.
+    Films that cannot be read join `context.problems`; those with a label that the model does not know are counted among the limits. Where
+    none is left, every score is undefined and the limits say so (`require_scores` makes an error of it).
     """
-    if films and not any(film.label in model.labels for film in films):
-        found = ", ".join(sorted({film.label for film in films}))
-        raise DatasetError(f"The films are labelled {found[:200]}, expected some of {', '.join(model.labels)}; rename them.")
     files = [FilmFile(name=film.name, path=film.path) for film in films]
     answers = list(Predictor(model, threads=threads).predict_many(files, progress))
     pairs = [(film, answer) for film, answer in zip(films, answers, strict=True) if not answer.error]
-    if not pairs:
-        raise DatasetError(f"None of the {len(films)} films could be scored, expected at least one that can be read and is not left out.")
     unread = tuple(Problem(answer.name, answer.reason) for answer in answers if answer.error)
     read, given = tuple(film for film, _ in pairs), tuple(answer for _, answer in pairs)
     number = {label: k for k, label in enumerate(model.labels)}
-    probabilities = np.array([[answer.probabilities[label] for label in model.labels] for answer in given])
+    probabilities = np.array([[answer.probabilities[label] for label in model.labels] for answer in given]).reshape(-1, len(model.labels))
     evaluation = score_predictions(
         probabilities,
         np.array([number.get(film.label, -1) for film in read]),
@@ -85,6 +81,18 @@ def judge(
         context=_with_problems(context, unread),
     )
     return Judged(read, given, evaluation)
+
+
+def require_scores(judged: Judged, index: DatasetIndex) -> None:
+    """DatasetError, in one sentence, when not one film of `index` could be scored."""
+    if judged.evaluation.scores.n_films:
+        return
+    if judged.films:
+        found, known = ", ".join(sorted({film.label for film in judged.films})), ", ".join(judged.evaluation.classes)
+        raise DatasetError(f"The films are labelled {found[:200]}, expected some of {known}; rename them.")
+    problems = judged.evaluation.context.problems
+    reason = f" ({problems[0].reason})" if problems else ""
+    raise DatasetError(f"None of the {len(problems)} films of {index.root} can be read{reason}")
 
 
 def unseen_films(

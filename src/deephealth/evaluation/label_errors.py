@@ -7,6 +7,11 @@ It takes probabilities from a head that has seen neither the film nor its patien
 its probability of j reaches the mean that films labelled j have of j; these counts, scaled to the films of each label, estimate how many
 labels are wrong. As many films are flagged, those with the lowest probability of their own label first.
 
+Measured: of 2,000 labels of three separable classes 5 % were changed; of the flagged 95 % to 99 % were among them, and of the changed 92 %
+to 100 % were flagged (seeds 0 to 4 of `noisy` in tests/evaluation/test_label_errors.py). On those, and on 5,232 films of children, counts
+and flagged films are those of cleanlab 2.9.0 (`compute_confident_joint`, `find_label_issues(filter_by="prune_by_class")`), but for one
+film.
+
 What is flagged is a film to look at, not a verdict: a film that is merely hard, or unlike the others, is flagged as well. Where two classes
 overlap (bacterial and viral pneumonia on films do), most of the flagged are of that kind.
 """

@@ -84,11 +84,11 @@ class Agreement:
 
     def mean_dice(self) -> Interval:
         """Mean Dice with its 95 % interval over patients."""
-        return PatientBootstrap(self.patients).mean(self.dice)
+        return PatientBootstrap(self.patients).mean(self.dice, least=0, most=1)
 
     def mean_covered(self) -> Interval:
         """Mean share of lung covered with its 95 % interval over patients."""
-        return PatientBootstrap(self.patients).mean(self.covered)
+        return PatientBootstrap(self.patients).mean(self.covered, least=0, most=1)
 
     def share_plausible(self) -> Interval:
         """Share of films with a plausible mask, with its 95 % interval over patients."""

@@ -28,8 +28,8 @@ SHIPPED = "lungs.onnx"
 LARGEST_FILE = 64 * 2**20
 """Bytes; a lung finder is far smaller."""
 MARGIN = 0.05
-"""How far blacking out reaches beyond the mask, as a share of the film's side: 6 pixels of 128, 3 of a 64-pixel thumbnail. Held-out
-children's lungs lie within it; see docs/lung-finder.md."""
+"""How far blacking out reaches beyond the mask, as a share of the film's side: 6 pixels of 128, 3 of a 64-pixel thumbnail. Of the lung
+drawn on 460 held-out children's films 0.4 % lies farther out (`python -m benchmarks.lungs`, "lung left by the margin")."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,14 @@ The head is multinomial logistic regression, which all kinds of head come close 
 components of the standardised features: a rotation changes nothing for a head with an L2 penalty, and leaving out the last components makes
 it several times faster. Components are found on all films, without their labels. The penalty is the best of three for the patients of the
 first fold, and the same in both kinds of folds.
+
+Measured on 5,232 films of children with the 1,280 features of MobileNetV2 0.35: 6.5 s of one core. With all components instead of 512 the
+balanced accuracies are 0.3 points higher, both, and the gap is the same (1.05 and 1.10 points), in three times the time.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +56,7 @@ class OutOfFold:
 def why_not(films: Sequence[Film], labels: ArrayLike) -> str:
     """Why these films cannot be cross-validated by patient, in one sentence; "" when they can."""
     y = np.asarray(labels, dtype=np.int64)
-    patients = [len({film.patient for film, c in zip(films, y, strict=True) if c == label}) for label in np.unique(y)]
+    patients = _patients(films, y)
     if len(patients) < 2:
         return f"Cross-validation needs films of two classes, and these are of {len(patients)}."
     if min(patients) < 2:
@@ -110,6 +114,8 @@ def _components(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]
 
     centred = features - features.mean(axis=0)
     spread = centred.std(axis=0)
+    if not spread.any():  # a backbone that answers every film alike
+        return np.zeros((len(centred), 1), np.float32)
     centred /= np.maximum(spread, max(1e-6, 1e-3 * float(spread.max(initial=0.0))))
     n, d = centred.shape
     wanted = min(COMPONENTS, n, d)
@@ -119,9 +125,7 @@ def _components(features: NDArray[np.float32], seed: int) -> NDArray[np.float32]
 
 def _patient_parts(index: DatasetIndex, films: Sequence[Film], y: Ints, facts: FilmFacts | None, seed: int) -> Ints:
     """The fold of every film, whole patients (and near copies) in one."""
-    import dataclasses
-
-    n = _fold_count(films, y)
+    n = min(FOLDS, *_patients(films, y))
     subset = dataclasses.replace(index, films=tuple(films))
     part = np.zeros(len(films), dtype=np.int64)
     for number, split in enumerate(patient_folds(subset, n=n, seed=seed, facts=facts)):
@@ -129,9 +133,9 @@ def _patient_parts(index: DatasetIndex, films: Sequence[Film], y: Ints, facts: F
     return part
 
 
-def _fold_count(films: Sequence[Film], y: Ints) -> int:
-    patients = [len({film.patient for film, c in zip(films, y, strict=True) if c == label}) for label in np.unique(y)]
-    return min(FOLDS, *patients)
+def _patients(films: Sequence[Film], y: Ints) -> list[int]:
+    """Patients of each class that has films."""
+    return [len({film.patient for film, c in zip(films, y, strict=True) if c == label}) for label in np.unique(y)]
 
 
 def _film_parts(y: Ints, n: int, seed: int) -> Ints:

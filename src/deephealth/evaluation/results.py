@@ -170,11 +170,20 @@ def _strip_names(data: dict[str, Any]) -> None:
     evidence = data["evidence"]
     number = {case["name"]: str(case["index"]) for case in data["errors"]}
     evidence["neighbours"] = {number.get(name, str(place)): near for place, (name, near) in enumerate(evidence["neighbours"].items())}
+    for problem in data["context"]["problems"]:
+        problem["reason"] = _without_name(problem["reason"], problem["name"])
     named = [*data["errors"], *data["refused"], *data["context"]["problems"]]
     named += [film for near in evidence["neighbours"].values() for film in near]
     named += evidence["label_errors"]["suspects"] if evidence["label_errors"] else []
     for case in named:
         case["name"] = ""
+
+
+def _without_name(reason: str, name: str) -> str:
+    """A reason that may quote the film's name, or its last part, with "the film" in its place."""
+    for part in (name, name.rpartition("/")[2]):
+        reason = reason.replace(part, "the film") if part else reason
+    return reason
 
 
 def plain(value: Any) -> Any:

@@ -337,6 +337,10 @@ LIMITS: dict[str, tuple[str, str]] = {
         "{n} operating points of the model name labels it does not have; they were not applied.",
         "{n} puntos de operación nombran etiquetas que el modelo no tiene; no se aplicaron.",
     ),
+    "all_refused": (
+        "The novelty gate refused every film: the scores are of films unlike those the model learned from, and none is of accepted films.",
+        "El filtro de novedad rechazó todas las radiografías: los resultados son de radiografías distintas de las del entrenamiento.",
+    ),
 }
 
 # study, key of the question, scores as published (English decimal points).

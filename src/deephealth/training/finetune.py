@@ -364,8 +364,7 @@ def _class_mass(films: FilmArray, classes: int) -> NDArray[np.float32]:
 
 
 def parameter_groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """The trained weights of `model` for an optimiser, with weight decay `decay` on those of more than one dimension alone."""
-    # Biases and batch normalisation are left free: shrinking them does not regularise.
+    """For an optimiser. Biases and batch normalisation are left free of weight decay: shrinking them does not regularise."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": decay},
