@@ -159,9 +159,8 @@ def evaluate(
     Films that the model's backbone or head learned from are recognised by their content and left out; with `include_seen` they are scored
     too, and the report says so on top. `external`: sets from elsewhere, each a row of its own. `not_chest`: folders of pictures that the
     gate should refuse. `training_films`: the set the model was trained on, to show the films nearest to each error. `audit`: also the deep
-    shortcut audit, on at most `audit_films` films, with the lung masks in the folder `masks` if given. `command`: what was typed, for the
-    report. Where no film can be scored, because none can be read or has a label that the model knows, the report says so and names the
-    films left out, and then DatasetError is raised. Raises ModelFileError, DatasetError, UsageError.
+    shortcut audit, on at most `audit_films` films, with the lung masks in `masks`. `command`: what was typed, for the report. Where no film
+    can be scored, the report says so and names those left out before DatasetError is raised. Raises ModelFileError, UsageError.
     """
     model = model if isinstance(model, Model) else load_model(model)
     job = _Job(Recipe(), seed, thread_settings.resolve(threads), listener)
@@ -174,19 +173,11 @@ def evaluate(
     job.listener(StageStarted("evaluate", f"{len(films)} films"))
     judged = judge(model, films, context=context, prevalence=prevalence, seed=seed, threads=job.threads, progress=job.listener)
     evidence = evaluation_evidence(
-        judged,
-        Scanned(index, facts),
-        model,
-        asked,
-        words,
-        include_seen=include_seen,
-        model_audit=audit_model(model, films, masks=masks, most_films=audit_films, seed=seed, threads=job.threads, listener=listener)
-        if audit
-        else None,
-        seed=seed,
-        threads=job.threads,
-        listener=listener,
+        judged, Scanned(index, facts), model, asked, words, include_seen=include_seen, seed=seed, threads=job.threads, listener=listener
     )
+    if audit:
+        deep = audit_model(model, films, masks=masks, most_films=audit_films, seed=seed, threads=job.threads, listener=listener)
+        evidence = dataclasses.replace(evidence, model_audit=deep)
     judged = judged.with_evidence(evidence)
     _write(judged, model, _path(html), _path(json), language, with_films)
     require_scores(judged, index)
