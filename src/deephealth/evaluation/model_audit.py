@@ -47,7 +47,7 @@ from deephealth.training.heads import Examples, fit_head, softmax
 from deephealth.training.recipe import HeadSettings
 
 MOST_FILMS = 1000
-"""Films asked unless told otherwise: with 1,000 films of 500 patients an AUC of 0.56 lies three deviations above shuffled labels."""
+"""Films asked unless told otherwise. On 960 phantoms of 480 patients a probe of shuffled labels has a standard deviation of 0.02 in AUC."""
 # Of each part: its name as an input of a probe, and as an input of the finished model.
 _MASKED = {WHOLE: WHOLE, ONLY_LUNGS: ONLY_LUNGS, BLACKED_OUT: "without lungs", BORDER: "only border", TOP: "only corners"}
 
