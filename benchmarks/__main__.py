@@ -20,6 +20,7 @@ MODULES = {
     "start": "start",
     "memory": "memory",
     "leakage": "leakage",
+    "audit": "audit",
     "install": "install",
     "keras": "keras_loop",
     "coverage": "coverage",

@@ -30,6 +30,7 @@ from deephealth.evaluation.evaluate import score_predictions
 from deephealth.evaluation.external import Scanned
 from deephealth.evaluation.gather import ask_about, evaluation_evidence, training_evidence
 from deephealth.evaluation.judge import Judged, judge, require_scores, strong_evidence, unseen_films
+from deephealth.evaluation.model_audit import MOST_FILMS, audit_model
 from deephealth.evaluation.pictures import pictures
 from deephealth.evaluation.recording import make_record, training_hashes, with_evaluation
 from deephealth.evaluation.report import write_report
@@ -144,6 +145,9 @@ def evaluate(
     external: Sequence[str | Path] = (),
     not_chest: Sequence[str | Path] = (),
     training_films: str | Path | None = None,
+    audit: bool = False,
+    masks: str | Path | None = None,
+    audit_films: int = MOST_FILMS,
     language: Language = "en",
     with_films: bool = True,
     command: str = "",
@@ -155,9 +159,9 @@ def evaluate(
 
     Films that the model's backbone or head learned from are recognised by their content and left out; with `include_seen` they are scored
     too, and the report says so on top. `external`: sets from elsewhere, each a row of its own. `not_chest`: folders of pictures that the
-    gate should refuse. `training_films`: the set the model was trained on, to show the films nearest to each error. `command`: what was
-    typed, for the report. Where no film can be scored, because none can be read or has a label that the model knows, the report says so
-    and names the films left out, and then DatasetError is raised. Raises ModelFileError, DatasetError, UsageError.
+    gate should refuse. `training_films`: the set the model was trained on, to show the films nearest to each error. `audit`: also the deep
+    shortcut audit, on at most `audit_films` films, with the lung masks in `masks`. `command`: what was typed, for the report. Where no film
+    can be scored, the report says so and names those left out before DatasetError is raised. Raises ModelFileError, UsageError.
     """
     model = model if isinstance(model, Model) else load_model(model)
     job = _Job(Recipe(), seed, thread_settings.resolve(threads), listener)
@@ -172,6 +176,9 @@ def evaluate(
     evidence = evaluation_evidence(
         judged, Scanned(index, facts), model, asked, words, include_seen=include_seen, seed=seed, threads=job.threads, listener=listener
     )
+    if audit:
+        deep = audit_model(model, films, masks=masks, most_films=audit_films, seed=seed, threads=job.threads, listener=listener)
+        evidence = dataclasses.replace(evidence, model_audit=deep)
     judged = judged.with_evidence(evidence)
     near = asked.training.films if asked.training else ()
     _write(judged, model, _path(html), _path(json), language, with_films, near, job)
@@ -267,7 +274,7 @@ def _audit(index: DatasetIndex, facts: FilmFacts, split: Split, seen: NDArray[np
     films = {film.name: film for film in index.films}
     ordered = [films[name] for name in facts.names]
     numbers, patients = class_numbers(ordered, index.classes), [film.patient for film in ordered]
-    shortcuts = audit_shortcuts(facts, numbers, patients, index.classes, seed=job.seed)
+    shortcuts = audit_shortcuts(facts, numbers, patients, index.classes, films=ordered, split=split.assignments, seed=job.seed)
     return Audit(index, split, leakage, shortcuts)
 
 

@@ -160,3 +160,11 @@ def test_results_replace_the_results_of_the_last_run_and_nothing_else(tmp_path: 
     assert "- `do it`\n- A note.\n" in text
     assert "| package | MB |\n|---|---:|\n| numpy | 71.4 |" in text
     assert "Other programs used 3% of its processors" in text
+
+
+@pytest.mark.slow
+def test_the_audit_gives_its_table_and_its_time(model: Path) -> None:
+    done = bench("--smoke", "--model", model, "audit")
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("audit: ")]
+    assert len(lines) == 14 and "clean phantom sets" in lines[0] and lines[-1].endswith("bar at most 60 s: met")

@@ -39,6 +39,7 @@ def test_predict_imports_no_training() -> None:
         ("train", "films"),
         ("predict", "--threads", "0", "x"),
         ("evaluate",),
+        ("evaluate", "model.onnx", "films", "--audit", "--audit-films", "1"),
         ("nonsense",),
         ("model", "show", "--lang", "fr"),
     ],
@@ -57,6 +58,7 @@ def test_wrong_usage_ends_with_2(arguments: tuple[str, ...]) -> None:
         (("evaluate", "nothing.onnx", "nowhere"), 3, "nothing.onnx"),
         (("train", "nowhere", "--out", "run", "--recipe", "none.toml"), 2, "none.toml"),
         (("predict", "--model", "nothing.onnx", "film.png"), 3, "nothing.onnx"),
+        (("evaluate", "nothing.onnx", "nowhere", "--masks", "lungs"), 2, "--audit"),
     ],
 )
 def test_mistakes_give_one_sentence(arguments: tuple[str, ...], code: int, said: str, tmp_path: Path, monkeypatch, capsys) -> None:

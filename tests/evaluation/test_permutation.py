@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from deephealth.datasets.facts import FilmFacts
-from deephealth.evaluation import metrics, shortcuts
+from deephealth.evaluation import metrics, probes
 from deephealth.evaluation.permutation import p_value, shuffle_patients
-from deephealth.evaluation.shortcuts import NULL_LEVEL, SHUFFLES, audit_shortcuts
+from deephealth.evaluation.probes import NULL_LEVEL, SHUFFLES
+from deephealth.evaluation.shortcuts import audit_shortcuts
 
 SIZES = {
     "two": lambda rng, n: np.full(n, 2),
@@ -33,10 +34,10 @@ def probed(n_patients: int, sizes: str, shares: tuple[float, ...], seed: int, *,
     rng = np.random.default_rng([11, seed])
     features, y, patient = label_free(n_patients, sizes, shares, rng)
     smallest = min(len(np.unique(patient[y == c])) for c in range(len(shares)))
-    fold = shortcuts._folds(y, patient, min(shortcuts.FOLDS, smallest), rng)
+    fold = probes.deal_folds(y, patient, min(probes.FOLDS, smallest), rng)
     within = np.zeros_like(fold) if across_folds else fold
     stacked = np.stack([y, *(shuffle_patients(y, patient, within, rng) for _ in range(SHUFFLES))])
-    scores = shortcuts._held_out_scores(features, stacked, len(shares), fold)
+    scores = probes.held_out_scores(features, stacked, len(shares), fold)
     found = [metrics.macro_auc(score, labels) for score, labels in zip(scores, stacked, strict=True)]
     return p_value(found[0], found[1:])
 

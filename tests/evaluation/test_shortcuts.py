@@ -12,9 +12,12 @@ import pytest
 
 from deephealth.datasets.duplicates import shrink
 from deephealth.datasets.facts import FilmFacts, scan_films
+from deephealth.datasets.index import Film
 from deephealth.datasets.sources import open_dataset
+from deephealth.evaluation.probes import Trial
+from deephealth.evaluation.provenance import cramers_v
 from deephealth.evaluation.shortcuts import SENTENCES, AuditReport, audit_shortcuts
-from deephealth.images.phantom import LABELS, draw_phantom
+from deephealth.images.phantom import CUES, LABELS, draw_phantom
 
 CLASSES = ("normal", "bacterial", "viral")
 Set = tuple[FilmFacts, np.ndarray, list[str]]
@@ -130,19 +133,139 @@ def test_clean_noise_raises_a_false_alarm_in_fewer_than_one_set_of_twenty() -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cue", [None, "corner-marker", "border", "size"])
-def test_phantoms(cue: str | None) -> None:
-    drawn = [(k, i) for k in range(3) for i in range(50)]
-    films = [draw_phantom(LABELS[k], seed=4, patient=1000 * k + i // 2, film=i % 2, size=128, cue=cue).pixels for k, i in drawn]
-    sizes = np.array([film.shape for film in films])
-    labels = np.array([k for k, _ in drawn])
-    found = audited(
-        (facts(np.stack([shrink(film) for film in films]), sizes[:, 1], sizes[:, 0]), labels, [f"{k}-{i // 2}" for k, i in drawn])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_planted_cue_is_found_and_a_clean_phantom_set_has_none(seed: int) -> None:
+    """120 films show only strong cues, here 0.8; twenty larger sets, with cues from 0.3 on, are in benchmarks/audit.py."""
+    drawn = phantom_facts(seed, per_class=40)
+    labels, patients = np.repeat(np.arange(3), 40), [f"{k}-{i // 2}" for k in range(3) for i in range(40)]
+    assert audit_shortcuts(drawn[None], labels, patients, LABELS, seed=seed, draws=200).sentence == SENTENCES["none"]
+    for cue in CUES:
+        told = np.random.default_rng(seed).random(len(labels)) < 0.8
+        mixed = mix(drawn[None], drawn[cue], told)
+        found = audit_shortcuts(mixed, labels, patients, LABELS, seed=seed, draws=200)
+        assert found.sentence in (SENTENCES["sufficient"], SENTENCES["partial"]), cue
+        sure = audit_shortcuts(drawn[cue], labels, patients, LABELS, seed=seed, draws=200)
+        assert sure.sentence == SENTENCES["sufficient"], cue
+
+
+def phantom_facts(seed: int, per_class: int) -> dict[str | None, FilmFacts]:
+    """Facts of one phantom set four times: clean, and with each cue on every film."""
+    found: dict[str | None, FilmFacts] = {}
+    for cue in (None, *CUES):
+        films = [
+            draw_phantom(label, seed=seed, patient=1000 * k + i // 2, film=i % 2, size=96, cue=cue).pixels
+            for k, label in enumerate(LABELS)
+            for i in range(per_class)
+        ]
+        sizes = np.array([film.shape for film in films])
+        found[cue] = facts(np.stack([shrink(film) for film in films]), sizes[:, 1], sizes[:, 0])
+    return found
+
+
+def mix(clean: FilmFacts, cued: FilmFacts, told: np.ndarray) -> FilmFacts:
+    """Films with a cue where `told`, else without: what `draw_phantom` gives at a cue strength below 1."""
+    parts = [np.where(told[:, None, None], cued.thumbnails, clean.thumbnails)]
+    parts += [np.where(told, getattr(cued, name), getattr(clean, name)) for name in ("width", "height")]
+    return facts(*parts)
+
+
+def lung_shaped(side: int = 64) -> np.ndarray:
+    rows, columns = np.mgrid[:side, :side] / side
+    return sum(((rows - 0.5) / 0.35) ** 2 + ((columns - x) / 0.17) ** 2 < 1 for x in (0.27, 0.73)).astype(bool)
+
+
+def test_a_film_s_own_outline_tells_the_label_and_the_common_shape_does_not() -> None:
+    """One lung is smaller where the label says so, and nothing else differs: the trap that one shape for all films is there for."""
+    rng = np.random.default_rng(0)
+    labels, patients = np.arange(240) % 3, [str(i) for i in range(240)]
+    masks = np.repeat(lung_shaped()[None], 240, axis=0)
+    for film, label in enumerate(labels):
+        masks[film, 52 - 6 * label - int(rng.integers(0, 4)) :, :32] = False
+    films = rng.normal(150, 20, (240, 64, 64))
+    films[masks] -= 90
+    found = audit_shortcuts(
+        facts(films.clip(0, 255), np.full(240, 900), np.full(240, 900)), labels, patients, LABELS, lungs=masks, draws=100
     )
-    if cue is None:
-        assert found.verdict == "none"
-    else:
-        assert found.verdict in ("sufficient", "partial")
+    assert found.verdict == "none"
+    assert found.lungs_found == 240
+    own = Trial(labels, patients, draws=100).ask("own", np.where(masks, 0, films).reshape(240, -1))
+    assert own.beats_null and own.auc.value is not None and own.auc.value > 0.9
+
+
+def test_lungs_that_reach_into_the_border_do_not_make_it_a_shortcut() -> None:
+    rng = np.random.default_rng(1)
+    labels, patients = np.arange(240) % 3, [str(i) for i in range(240)]
+    masks = np.repeat(lung_shaped()[None], 240, axis=0)
+    masks[:, 20:44, :12] = True
+    films = rng.normal(120, 15, (240, 64, 64)) + masks * (30 * labels[:, None, None])
+    looked = facts(films.clip(0, 255), np.full(240, 900), np.full(240, 900))
+    assert audit_shortcuts(looked, labels, patients, LABELS, lungs=masks, draws=100).verdict == "none"
+    blind = audit_shortcuts(looked, labels, patients, LABELS, lungs=masks[:0], draws=100)
+    assert blind.verdict == "sufficient", "without the masks the border holds lung"
+    assert "0 of 240" in blind.warnings[0] and "lungs blacked out" not in blind.probes
+
+
+def described(labels: np.ndarray, patients: list[str], **columns: list[object]) -> list[Film]:
+    rows = [{name: values[i] for name, values in columns.items()} for i in range(len(labels))]
+    return [Film(f"film-{i}", Path(f"/film-{i}"), LABELS[labels[i]], patients[i], **row) for i, row in enumerate(rows)]  # type: ignore[arg-type]
+
+
+def test_a_source_that_goes_with_the_label_and_shows_is_told() -> None:
+    looked, labels, patients = noise_films(240)
+    sources = ["a" if label == 0 or i % 8 == 0 else "b" for i, label in enumerate(labels)]
+    thumbnails = looked.thumbnails.copy()
+    thumbnails[np.array(sources) == "a", 30:34, 30:34] = 250
+    films = described(labels, patients, source=sources)
+    found = audit_shortcuts(facts(thumbnails, looked.width, looked.height), labels, patients, CLASSES, films=films, draws=200)
+    assert [probe.name for probe in found.identity] == ["source"] and found.identity[0].beats_null
+    assert found.probes["source"].low > 0.6 and found.association is not None and found.association.value > 0.5
+    assert "a model may learn the source for the label" in found.warnings[-1]
+    assert "Cramer's V" in found.table() and "origin" in found.table()
+
+
+def test_a_source_without_bearing_on_label_or_picture_brings_no_warning() -> None:
+    looked, labels, patients = noise_films(240)
+    films = described(labels, patients, source=[("a", "b")[(i // 6) % 2] for i in range(240)])
+    found = audit_shortcuts(looked, labels, patients, CLASSES, films=films, lungs=np.ones((240, 64, 64), dtype=bool), draws=200)
+    assert found.warnings == () and not found.identity[0].beats_null
+    assert found.association is not None and found.association.value < 0.15
+
+
+def test_test_films_that_look_different_are_told_and_other_class_shares_alone_are_not() -> None:
+    looked, labels, patients = noise_films(240, lungs=60)
+    group = np.arange(240) // 2
+    split = {f"film-{i}": "test" if (labels[i] == 0) == (group[i] % 3 > 0) else "train" for i in range(240)}
+    films = described(labels, patients)
+    shares = audit_shortcuts(looked, labels, patients, CLASSES, films=films, split=split, draws=200)
+    assert [probe.name for probe in shares.identity] == ["train or test"]
+    assert not shares.identity[0].beats_null
+    thumbnails = looked.thumbnails.copy()
+    thumbnails[[split[name] == "test" for name in looked.names], 44:] = 30
+    marked = audit_shortcuts(facts(thumbnails, looked.width, looked.height), labels, patients, CLASSES, films=films, split=split, draws=200)
+    assert marked.identity[0].beats_null and "test split" in marked.warnings[-1]
+
+
+def test_age_that_tells_the_label_is_reported_and_decides_nothing() -> None:
+    looked, labels, patients = noise_films(240)
+    ages = [None if i % 10 == 0 else float(20 + 15 * label + i % 7) for i, label in enumerate(labels)]
+    films = described(labels, patients, age=ages, sex=["F", "M"] * 120)
+    found = audit_shortcuts(looked, labels, patients, CLASSES, films=films, draws=200)
+    result = next(result for result in found.results if result.name == "age, sex")
+    assert result.beats_null and result.auc.low > 0.9 and not result.lung_free
+    assert found.verdict == "none"
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [([[30, 0], [0, 30]], 1.0), ([[20, 20], [20, 20]], 0.0), ([[30, 10], [10, 30]], 0.488)],
+)
+def test_cramers_v_by_hand(table: list[list[int]], expected: float) -> None:
+    # 2x2: phi^2 = 0.25 for the last; (0.25 - 1/79) / (2 - 1/79 - 1) is 0.2405, whose root is 0.490.
+    assert cramers_v(np.array([table], dtype=float))[0] == pytest.approx(expected, abs=0.005)
+
+
+def test_cramers_v_of_one_column_is_undefined() -> None:
+    assert np.isnan(cramers_v(np.array([[[3.0, 0.0], [4.0, 0.0]]])))[0]
 
 
 @pytest.mark.slow
@@ -151,7 +274,7 @@ def test_5000_films_take_less_than_a_minute() -> None:
     # Processor time of all threads: what else the machine does is no matter.
     started = time.process_time()
     audit_shortcuts(*films, CLASSES)
-    assert time.process_time() - started < 30
+    assert time.process_time() - started < 60
 
 
 @pytest.mark.shared
@@ -163,5 +286,6 @@ def test_the_border_of_the_childrens_films_tells_the_label(shared: Path) -> None
     film = {film.name: film for film in some.films}
     labels = [index.classes.index(film[name].label) for name in found.names]
     report = audit_shortcuts(found, labels, [film[name].patient for name in found.names], index.classes, draws=200)
-    assert report.verdict in ("sufficient", "partial")
-    assert report.probes["border"].low > 0.7
+    assert report.sentence == "label predictable without the lungs: sufficient"
+    assert report.probes["border"].low > 0.7 and report.probes["lungs blacked out"].low > 0.7
+    assert report.lungs_found is not None and report.lungs_found > 0.98 * report.n_films

@@ -162,16 +162,37 @@ def _add_evaluate(commands: SubCommands) -> None:
     parser.add_argument(
         "--training-films", type=Path, metavar="DATA", help="the films the model was trained on, to show the nearest to each error"
     )
+    parser.add_argument(
+        "--audit", action="store_true", help="also the deep shortcut audit: what the model makes of films with parts hidden"
+    )
+    parser.add_argument(
+        "--masks",
+        type=Path,
+        metavar="DIR",
+        help="lung masks for --audit: PNG with the films' names, 255 on the lungs (default: the lung finder)",
+    )
+    parser.add_argument(
+        "--audit-films", type=_film_count, metavar="N", help="most films that --audit asks about, drawn by patient (default: 1000)"
+    )
     parser.add_argument("--no-films", action="store_true", help="no pictures of films in the report")
     add_language_option(parser)
     add_work_options(parser)
     parser.set_defaults(run=_evaluate)
 
 
+def _film_count(value: str) -> int:
+    if not value.isdecimal() or int(value) < 2:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number of films; expected 2 or more")
+    return int(value)
+
+
 def _evaluate(options: argparse.Namespace) -> int:
     from deephealth import pipeline
-    from deephealth.evaluation.terminal import evaluation_text
+    from deephealth.evaluation.model_audit import MOST_FILMS
+    from deephealth.evaluation.terminal import evaluation_text, model_audit_text
 
+    if not options.audit and (options.masks or options.audit_films):
+        raise UsageError("--masks and --audit-films do nothing without --audit; add it, or leave them out.")
     evaluation = pipeline.evaluate(
         options.model,
         options.data,
@@ -183,6 +204,9 @@ def _evaluate(options: argparse.Namespace) -> int:
         external=options.external,
         not_chest=options.not_chest,
         training_films=options.training_films,
+        audit=options.audit,
+        masks=options.masks,
+        audit_films=options.audit_films or MOST_FILMS,
         language=options.lang,
         with_films=not options.no_films,
         command=reproduction(options.typed),
@@ -191,6 +215,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         listener=terminal(options.quiet),
     )
     print(evaluation_text(evaluation))
+    if evaluation.evidence.model_audit:
+        print("\n" + model_audit_text(evaluation.evidence.model_audit))
     for path in (options.html, options.json):
         if path:
             print(f"report: {path}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from deephealth.evaluation.evidence import Evidence
+from deephealth.evaluation.evidence import Evidence, ModelAudit
 from deephealth.evaluation.intervals import Interval
+from deephealth.evaluation.probes import table_lines
 from deephealth.evaluation.results import Evaluation
 from deephealth.evaluation.wording import Words
 from deephealth.model.record import Estimate, ModelRecord
@@ -63,6 +64,27 @@ def _evidence_lines(evidence: Evidence) -> list[str]:
         point = min(evidence.abstention.curve, key=lambda point: abs(point.coverage - _COVERAGE))
         lines.append(f"  abstention: answering only the surest {point.coverage:.0%} of films, {shown(point.risk)} of the answers are wrong")
     return lines
+
+
+def model_audit_text(found: ModelAudit) -> str:
+    """The deep shortcut audit as lines: verdict, probes, the finished model on parts of the films, the heatmap's share in the lungs."""
+    masks = f"; lungs: {found.masks}, {found.left_out} films left out" if found.masks else ""
+    lines = [
+        f"model audit: {found.sentence} ({found.n_films} films of {found.n_patients} patients{masks})",
+        *([found.reason] if found.reason else []),
+        *table_lines(found.probes),
+    ]
+    if found.identity:
+        lines += ["what a film's features tell of its origin", *table_lines(found.identity)]
+    for row in found.masked:
+        lines.append(
+            f"the model on {row.name}: accuracy {shown(row.accuracy)}, balanced {shown(row.balanced_accuracy)}, "
+            f"same answer {shown(row.same_answer)}; the commonest label alone {row.chance:.3f}"
+        )
+    for energy in found.lung_energy:
+        whose = f"of {energy.label}" if energy.label else "of all"
+        lines.append(f"heatmap in the lungs, films {whose}: {shown(energy.inside)}; the lungs' share of the film {shown(energy.area)}")
+    return "\n".join(lines)
 
 
 def validation_text(record: ModelRecord) -> str:
