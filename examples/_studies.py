@@ -150,9 +150,13 @@ def answer(draws: Sequence[Draw], features: Features, classes: Sequence[str], se
         learned = Examples(np.stack([features[film.name] for film in draw.train]), class_numbers(draw.train, classes))
         head = fit_head(learned, classes=len(classes), settings=settings, seed=number)
         for name, films in draw.asked.items():
+            if not films:
+                continue  # by chance, in a small set
             answers = head.logits(np.stack([features[film.name] for film in films])).argmax(axis=1)
             parts[name] += zip(films, class_numbers(films, classes), answers, [number] * len(films), strict=True)
         listener(Progress("head", number + 1, len(draws), 0))
+    if empty := [name for name, rows in parts.items() if not rows]:
+        raise DatasetError(f"No draw has a {empty[0]} film, expected one in some draw; give more films or more seeds.")
     return {name: gathered(rows, len(classes)) for name, rows in parts.items()}
 
 

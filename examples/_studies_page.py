@@ -39,6 +39,7 @@ def update(docs: Path) -> None:
     """Redraw the tables and the chart of the page in `docs` from its figures."""
     found = json.loads((docs / FIGURES).read_text("utf-8"))
     atomic.write_text(docs / PAGE, filled((docs / PAGE).read_text("utf-8"), tables(found)))
+    (docs / CHART).parent.mkdir(exist_ok=True)
     atomic.write_text(docs / CHART, chart(found))
 
 
@@ -69,6 +70,10 @@ def tables(found: Mapping[str, Any]) -> dict[str, str]:
         blind += [(entry["input"], between(entry["balanced_accuracy"]), _bare(entry["share"])) for entry in study["lung_free"]]
         if "facts_alone" in study:
             blind.append(("age, sex and projection, no film", between(study["facts_alone"]), ""))
+        if "in_films" in study and name == "teachable_machine_2020":
+            made[f"{name} films"] = _table(("class, as published", "right in each draw", "95 % lower bound if all were right"), _films(study["in_films"]))
+        if "published" in study and "train" in study["published"]:
+            made[f"{name} other"] = _table(("films", "told in 2020", "as published, here", "honest"), _other(study))
         made[f"{name} inputs"] = _table(("input", "balanced accuracy", "share of the honest gain over chance"), blind)
     return made
 
@@ -84,6 +89,21 @@ def _step(step: Mapping[str, Any]) -> tuple[str, ...]:
     counts = f"{step['balanced_accuracy']['n_films']:,} films, {step['balanced_accuracy']['n_patients']:,} patients"
     draws = f"{min(step['draws']):.3f}, {max(step['draws']):.3f}"
     return step["step"], f"{between(step['balanced_accuracy'])}, {counts}", draws, step["leakage"]
+
+
+def _films(classes: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The Teachable Machine study's own form of result: so many of 21."""
+    return [
+        (label, f"{', '.join(map(str, entry['right']))} of {entry['of']}", f"{entry['lower_bound_if_all_right']:.3f}")
+        for label, entry in classes.items()
+    ]
+
+
+def _other(study: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Deep Health's published figures are those of training and validation films."""
+    first, last = study["steps"][0], study["steps"][-1]
+    rows = [(part, f"{study['published'][part]:.2f}", between(first["other"][part]), between(last["other"][part])) for part in ("train", "validation")]
+    return [*rows, ("test", "not told", between(first["balanced_accuracy"]), between(last["balanced_accuracy"]))]
 
 
 def _table(head: Sequence[str], rows: Any) -> str:

@@ -168,16 +168,17 @@ def leakage_of(index: DatasetIndex, split: Split, films: Mapping[str, Film], arg
 
 
 def main() -> None:
-    """Run the study on the films of then, and on the whole collection at hand where it holds more; write study.json; tell what was found."""
+    """Run the study on the films of then, and when asked on all that are at hand; write study.json; tell what was found."""
     parser = _studies.parser(__doc__ or "", EXAMPLES)
     parser.add_argument("--epochs", type=int, default=50, metavar="N", help="training epochs of the head (default: %(default)s)")
     parser.add_argument("--per-class", type=int, default=135, metavar="N", help="films a class, with copies (default: %(default)s)")
+    parser.add_argument("--collection", action="store_true", help="then the same on all films of DATA, as many a class as its largest has")
     args = parser.parse_args()
     args.threads = thread_settings.limit(args.threads)
     collection, facts = _studies.read_index(args.data, common.terminal(args.quiet), args.threads)
     index, facts_of_2020 = films_of_2020(collection, facts)
     found = {NAME: study(index, facts_of_2020, args.per_class, args)}
-    if len(index.films) < len(collection.films):
+    if args.collection:
         found[LARGER] = study(collection, facts, max(collection.by_label().values()), args)
     _studies_page.finish(found, args.out, args.write)
 

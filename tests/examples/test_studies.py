@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deephealth.images.phantom_set import write_phantoms
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 BACKBONE = ROOT / "src" / "deephealth" / "data" / "deephealth-small.onnx"  # it has seen no phantom
@@ -99,6 +101,12 @@ def test_border_and_corners_hold_their_part_and_nothing_else(studies: ModuleType
     assert corners[10:].max() == 0
 
 
+@pytest.fixture(scope="session")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """14 small phantoms a class, two of a patient."""
+    return write_phantoms(tmp_path_factory.mktemp("few") / "films", per_class=14, seed=3, size=96, masks=False)
+
+
 def run(script: str, data: Path, out: Path, *more: str) -> dict[str, Any]:
     command = [sys.executable, str(EXAMPLES / script), "--data", str(data), "--weights", str(BACKBONE), "--out", str(out), "--threads", "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "HOME": str(out)}
@@ -110,26 +118,26 @@ def run(script: str, data: Path, out: Path, *more: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_deep_health_runs_on_any_three_classes_and_twice_alike(phantoms: Path, tmp_path: Path) -> None:
-    first = run("deep_health_2020.py", phantoms, tmp_path / "out", "--seeds", "2", "--steps", "60")["deep_health_2020"]
-    again = run("deep_health_2020.py", phantoms, tmp_path / "out", "--seeds", "2", "--steps", "60")["deep_health_2020"]
+def test_deep_health_runs_on_any_three_classes_and_twice_alike(few: Path, tmp_path: Path) -> None:
+    first = run("deep_health_2020.py", few, tmp_path / "out", "--seeds", "2", "--steps", "40")["deep_health_2020"]
+    again = run("deep_health_2020.py", few, tmp_path / "out", "--seeds", "2", "--steps", "40")["deep_health_2020"]
     assert first == again
-    assert first["data"]["films"] == {"normal": 40, "bacterial": 40, "viral": 40}
+    assert first["data"]["films"] == {"normal": 14, "bacterial": 14, "viral": 14}
     assert "patients stand in two splits" in first["steps"][0]["leakage"]
     assert first["steps"][-1]["leakage"].startswith("No leakage found")
     assert first["leakage"]["value"] == pytest.approx(first["headline"]["value"] - first["honest"]["value"], abs=2e-4)
 
 
 @pytest.mark.slow
-def test_teachable_machine_copies_before_the_split_leak_and_after_it_do_not(phantoms: Path, tmp_path: Path) -> None:
-    options = ("--seeds", "2", "--epochs", "3", "--per-class", "60")
-    found = run("teachable_machine_2020.py", phantoms, tmp_path / "out", *options)["teachable_machine_2020"]
+def test_teachable_machine_copies_before_the_split_leak_and_after_it_do_not(few: Path, tmp_path: Path) -> None:
+    options = ("--seeds", "1", "--epochs", "2", "--per-class", "20")
+    found = run("teachable_machine_2020.py", few, tmp_path / "out", *options)["teachable_machine_2020"]
     published, without_copies, _, honest = found["steps"]
     assert "augmented copies stand in another split" in published["leakage"]
     assert "augmented" not in without_copies["leakage"] and "patients" in without_copies["leakage"]
     assert honest["leakage"].startswith("No leakage found")
-    assert [entry["of"] for entry in found["in_films"].values()] == [9, 9, 9]  # 15 % of 60, copies among them
-    assert published["answers"] == 2 * 27 and without_copies["answers"] == 2 * 18
+    assert [entry["of"] for entry in found["in_films"].values()] == [3, 3, 3]  # 15 % of 20, copies among them
+    assert published["answers"] == without_copies["answers"] == 9
 
 
 @pytest.mark.parametrize("script", ["deep_health_2020.py", "teachable_machine_2020.py"])
