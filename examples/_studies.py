@@ -1,4 +1,4 @@
-"""What the two studies of 2020 share: the inputs without lungs, heads trained over many draws, and scores that say what a headline was made of.
+"""What the two studies of 2020 share: inputs without lungs, heads trained over many draws, scores that tell what a headline was made of.
 
 A study is a list of steps, from the recipe as it was published to an honest version of it. Each step is trained and asked on several draws
 (splits); features are computed once and cached, so a draw costs seconds. Every score pools the answers of all draws and carries a 95 %
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _studies_inputs import REGIONS, Features
 from numpy.typing import NDArray
-from PIL import Image
 
 from deephealth.cli import common
 from deephealth.datasets.duplicates import match_seen
@@ -28,17 +28,11 @@ from deephealth.evaluation import metrics
 from deephealth.evaluation.intervals import Interval, PatientBootstrap, mean_of_perfect_edge, percentiles
 from deephealth.evaluation.shortcuts import AuditReport, audit_shortcuts
 from deephealth.features.backbones import Backbone
-from deephealth.features.extract import extract_features
-from deephealth.images.read import read_film
 from deephealth.settings.progress import Listener, Progress
 from deephealth.training.examples import class_numbers
 from deephealth.training.heads import Examples, fit_head
 from deephealth.training.recipe import HeadSettings
 
-Pixels = NDArray[np.uint8]
-Features = Mapping[str, NDArray[np.float32]]  # film name -> features [d]
-Change = Callable[[Pixels], Pixels]
-WHOLE = "whole film"
 UNKNOWN = Interval(None, None, None, 0, 0)
 
 
@@ -67,49 +61,15 @@ class Answers:
         return np.eye(self.classes**2)[self.labels * self.classes + self.answers]
 
 
-def border(pixels: Pixels) -> Pixels:
-    """The outer eighth of the film on every side; the rest black."""
-    rows, columns = (side // 8 for side in pixels.shape)
-    kept = pixels.copy()
-    kept[rows:-rows, columns:-columns] = 0
-    return kept
-
-
-def top_corners(pixels: Pixels) -> Pixels:
-    """The two top corners, 10/64 of each side; the rest black."""
-    rows, columns = (round(side * 10 / 64) for side in pixels.shape)
-    kept = np.zeros_like(pixels)
-    kept[:rows, :columns], kept[:rows, -columns:] = pixels[:rows, :columns], pixels[:rows, -columns:]
-    return kept
-
-
-def lung_free_inputs() -> dict[str, Change]:
-    """What a head may be given that holds no lung, by name; blacked-out lungs where the package has a lung finder."""
-    return {"border only": border, "top corners only": top_corners}
-
-
-def redraw(films: Sequence[tuple[Film, str, Change]], folder: Path, listener: Listener) -> list[Film]:
-    """Each film changed and kept as a PNG `folder`/<key>.png; a file that is there is not made again, so a stopped run goes on."""
-    folder.mkdir(parents=True, exist_ok=True)
-    made = []
-    for number, (film, key, change) in enumerate(films, start=1):
-        target = folder / f"{key}.png"
-        if not target.exists():
-            hidden = target.with_name(f".{key}.part")
-            Image.fromarray(change(read_film(film.path).pixels)).save(hidden, format="PNG", compress_level=1)
-            hidden.replace(target)
-        made.append(replace(film, path=target))
-        listener(Progress(f"films: {folder.name}", number, len(films), 0))
-    return made
-
-
 def read_index(data: Path, listener: Listener, threads: int) -> tuple[DatasetIndex, FilmFacts]:
     """The films of `data` that can be read, and their facts; those left out are counted aloud."""
     index = open_dataset(data)
     facts = scan_films(index, threads=threads, progress=listener)
     readable = set(facts.names)
     if facts.problems:
-        print(f"{len(facts.problems)} films cannot be read and are left out; the first: {facts.problems[0].name}: {facts.problems[0].reason}")
+        print(
+            f"{len(facts.problems)} films cannot be read and are left out; the first: {facts.problems[0].name}: {facts.problems[0].reason}"
+        )
     return replace(index, films=tuple(film for film in index.films if film.name in readable)), facts
 
 
@@ -125,25 +85,9 @@ def keep(index: DatasetIndex, facts: FilmFacts, films: Iterable[Film]) -> tuple[
     return replace(index, films=kept), replace(facts, **texts, **arrays)
 
 
-def features_of(films: Sequence[Film], backbone: Backbone, listener: Listener, threads: int) -> Features:
-    """The features of films by name, from the cache where they are there. Raises DatasetError for a film that gives none."""
-    table = extract_features(films, backbone, threads=threads, progress=listener)
-    if table.problems:
-        raise DatasetError(f"{table.problems[0].name} has no features: {table.problems[0].reason}")
-    return dict(zip(table.names, table.features[:, 0], strict=True))
-
-
-def inputs_of(films: Sequence[Film], keys: Mapping[str, str], backbone: Backbone, args: argparse.Namespace) -> dict[str, Features]:
-    """The features of films as they are, under WHOLE, and as every lung-free input; `keys` names each film's changed files."""
-    listener = common.terminal(args.quiet)
-    found = {WHOLE: features_of(films, backbone, listener, args.threads)}
-    for name, change in lung_free_inputs().items():
-        changed = redraw([(film, keys[film.name], change) for film in films], args.out / name.replace(" ", "-"), listener)
-        found[name] = features_of(changed, backbone, listener, args.threads)
-    return found
-
-
-def answer(draws: Sequence[Draw], features: Features, classes: Sequence[str], settings: HeadSettings, listener: Listener) -> dict[str, Answers]:
+def answer(
+    draws: Sequence[Draw], features: Features, classes: Sequence[str], settings: HeadSettings, listener: Listener
+) -> dict[str, Answers]:
     """Train a head on every draw (draw k with seed k) and ask it: the answers on each list of `Draw.asked`, all draws together."""
     parts: dict[str, list[tuple[Any, ...]]] = {name: [] for name in draws[0].asked}
     for number, draw in enumerate(draws):
@@ -160,6 +104,31 @@ def answer(draws: Sequence[Draw], features: Features, classes: Sequence[str], se
     return {name: gathered(rows, len(classes)) for name, rows in parts.items()}
 
 
+def facts_alone(draws: Sequence[Draw], classes: Sequence[str], part: str, places: bool) -> Answers:
+    """Logistic regression on age, sex and projection (`places`: and country), without any film, asked about `part` of the same draws."""
+    from sklearn.linear_model import LogisticRegression
+
+    rows: list[tuple[Any, ...]] = []
+    for number, draw in enumerate(draws):
+        originals, asked = [film for film in draw.train if not film.origin], draw.asked[part]
+        countries = sorted({country(film) for film in originals}) if places else []
+        known, unknown = ([told(film, countries) for film in films] for films in (originals, asked))
+        model = LogisticRegression(class_weight="balanced").fit(known, class_numbers(originals, classes))
+        rows += zip(asked, class_numbers(asked, classes), model.predict(unknown), [number] * len(asked), strict=True)
+    return gathered(rows, len(classes))
+
+
+def told(film: Film, countries: Sequence[str]) -> list[float]:
+    """What is known of a film without looking at it, as numbers."""
+    marks = [film.age is None, *(film.sex == sex for sex in "MF"), *(film.view == view for view in ("PA", "AP"))]
+    return [(film.age or 50) / 20, *map(float, marks), *(float(country(film) == name) for name in countries)]
+
+
+def country(film: Film) -> str:
+    """The last part of where the film was made; "" when it is not said."""
+    return film.source.rsplit(",", 1)[-1].strip().lower()
+
+
 def gathered(rows: Sequence[tuple[Any, ...]], classes: int) -> Answers:
     """Answers from rows of (film, number of its class, number of the class answered, draw)."""
     films, labels, answers, draw = zip(*rows, strict=True)
@@ -169,7 +138,7 @@ def gathered(rows: Sequence[tuple[Any, ...]], classes: int) -> Answers:
 
 def balanced_accuracy(answers: Answers) -> Interval:
     """The mean over classes of the share answered right; n_films and n_patients count different films and patients."""
-    return _interval([answers], lambda first: metrics.balanced_accuracy(first))
+    return _interval([answers], metrics.balanced_accuracy)
 
 
 def difference(first: Answers, second: Answers) -> Interval:
@@ -221,7 +190,7 @@ def spread(answers: Answers) -> list[float]:
 
 
 def step(name: str, answers: Answers, leakage: str) -> dict[str, Any]:
-    """One step of a study as JSON values: its score, plain accuracy, the score of each draw, and what the leakage gate says of the first."""
+    """One step of a study as JSON values: its score, plain accuracy, each draw's score, and what the leakage gate says of the first."""
     matrix = answers.cells.sum(axis=0).reshape(answers.classes, -1)
     scores = {"balanced_accuracy": balanced_accuracy(answers).to_json(), "accuracy": float(metrics.accuracy(matrix))}
     return {"step": name, **scores, "draws": spread(answers), "answers": len(answers.labels), "leakage": leakage}
@@ -231,7 +200,8 @@ def decomposition(published: Answers, honest: Answers, lung_free: Mapping[str, A
     """What the headline is made of.
 
     leakage: headline minus honest score. shortcut: for each lung-free input the share of the honest gain over chance that it reaches; the
-    study's figure is the largest of them. Where the honest interval holds chance there is no gain to share: the shares are unknown.
+    study's figure is the largest of those in REGIONS. Where the honest interval holds chance there is no gain to share: shares are
+    unknown.
     """
     score, chance = balanced_accuracy(honest), 1 / honest.classes
     gains = score.low is not None and score.low > chance
@@ -239,7 +209,7 @@ def decomposition(published: Answers, honest: Answers, lung_free: Mapping[str, A
     for name, part in lung_free.items():
         share = share_of_gain(part, honest).to_json() if gains else UNKNOWN.to_json()
         inputs.append({"input": name, "balanced_accuracy": balanced_accuracy(part).to_json(), "share": share})
-    largest = max(inputs, key=lambda entry: entry["balanced_accuracy"]["value"])
+    largest = max((entry for entry in inputs if entry["input"] in REGIONS), key=lambda entry: entry["balanced_accuracy"]["value"])
     return {
         "chance": chance,
         "headline": balanced_accuracy(published).to_json(),
@@ -253,7 +223,9 @@ def decomposition(published: Answers, honest: Answers, lung_free: Mapping[str, A
 def unseen(backbone: Backbone, facts: FilmFacts) -> Backbone:
     """The backbone, when it has learned from none of these films. Raises LeakageError when it has: nothing honest could follow."""
     if seen := match_seen(facts, backbone.seen):
-        raise LeakageError(f"The backbone learned from {len(seen)} of the {len(facts.names)} films; give weights that have seen none of them.")
+        raise LeakageError(
+            f"The backbone learned from {len(seen)} of the {len(facts.names)} films; give weights that have seen none of them."
+        )
     return backbone
 
 
@@ -277,9 +249,16 @@ def parser(description: str, examples: str) -> argparse.ArgumentParser:
         description=description, epilog=f"examples:\n{examples}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("--data", type=Path, required=True, help="the films: class folders, a CSV, the Kaggle layout or covid-chestxray")
-    made.add_argument("--weights", type=Path, required=True, help="the backbone: a weights file (.pth) or backbone (.onnx) that has seen none of the films")
+    made.add_argument(
+        "--weights",
+        type=Path,
+        required=True,
+        help="the backbone: a weights file (.pth) or backbone (.onnx) that has seen none of the films",
+    )
     made.add_argument("--out", type=common.output_folder, required=True, help="folder for the changed films and for study.json")
     made.add_argument("--seeds", type=int, default=10, metavar="N", help="draws of each step, seeds 0 to N-1 (default: %(default)s)")
-    made.add_argument("--write", type=Path, metavar="DOCS", help="also write the study's figures into DOCS/studies.json and DOCS/studies.md")
+    made.add_argument(
+        "--write", type=Path, metavar="DOCS", help="also write the study's figures into DOCS/studies.json and DOCS/studies.md"
+    )
     common.add_work_options(made, seed=False)
     return made

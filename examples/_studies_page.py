@@ -1,4 +1,4 @@
-"""From the figures of the studies to docs/studies.md: its tables, between marks in the text, and its chart, drawn from docs/studies.json alone."""
+"""docs/studies.md from the figures of docs/studies.json alone: its tables, between marks in the text, and its chart."""
 
 from __future__ import annotations
 
@@ -58,20 +58,32 @@ def summary(name: str, found: Mapping[str, Any]) -> list[str]:
     for step in found["steps"]:
         lines += [f"  {step['step']:<34}{between(step['balanced_accuracy'])}", f"    {step['leakage']}"]
     lines += [f"  {entry['input']:<34}{between(entry['balanced_accuracy'])}" for entry in found["lung_free"]]
-    return [*lines, f"leakage: {points(found['leakage'])} of the headline", f"shortcut: {shortcut(found)}", f"audit: {found['audit']['sentence']}"]
+    return [
+        *lines,
+        f"leakage: {points(found['leakage'])} of the headline",
+        f"shortcut: {shortcut(found)}",
+        f"audit: {found['audit']['sentence']}",
+    ]
 
 
 def tables(found: Mapping[str, Any]) -> dict[str, str]:
     """Every table of the page, by the name of its marks."""
-    made = {"summary": _table(("study", "headline, as published", "honest", "leakage part", "shortcut part", "the audit's verdict"), _summary(found))}
+    made = {
+        "summary": _table(
+            ("study", "headline, as published", "honest", "leakage part", "shortcut part", "the audit's verdict"), _summary(found)
+        )
+    }
     for name, study in found.items():
-        made[f"{name} steps"] = _table(("step", "balanced accuracy", "lowest and highest draw", "leakage gate, first draw"), map(_step, study["steps"]))
+        made[f"{name} steps"] = _table(
+            ("step", "balanced accuracy", "lowest and highest draw", "leakage gate, first draw"), map(_step, study["steps"])
+        )
         blind = [(f"*{study['steps'][-1]['step']}*, whole film", between(study["honest"]), "1")]
         blind += [(entry["input"], between(entry["balanced_accuracy"]), _bare(entry["share"])) for entry in study["lung_free"]]
-        if "facts_alone" in study:
-            blind.append(("age, sex and projection, no film", between(study["facts_alone"]), ""))
+        blind += [(f"{facts}, no film", between(score), "") for facts, score in study.get("facts_alone", {}).items()]
         if "in_films" in study and name == "teachable_machine_2020":
-            made[f"{name} films"] = _table(("class, as published", "right in each draw", "95 % lower bound if all were right"), _films(study["in_films"]))
+            made[f"{name} films"] = _table(
+                ("class, as published", "right in each draw", "95 % lower bound if all were right"), _films(study["in_films"])
+            )
         if "published" in study and "train" in study["published"]:
             made[f"{name} other"] = _table(("films", "told in 2020", "as published, here", "honest"), _other(study))
         made[f"{name} inputs"] = _table(("input", "balanced accuracy", "share of the honest gain over chance"), blind)
@@ -80,7 +92,14 @@ def tables(found: Mapping[str, Any]) -> dict[str, str]:
 
 def _summary(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return [
-        (TITLES[name], between(study["headline"]), between(study["honest"]), points(study["leakage"]), shortcut(study), study["audit"]["sentence"])
+        (
+            TITLES[name],
+            between(study["headline"]),
+            between(study["honest"]),
+            points(study["leakage"]),
+            shortcut(study),
+            study["audit"]["sentence"],
+        )
         for name, study in found.items()
     ]
 
@@ -102,7 +121,10 @@ def _films(classes: Mapping[str, Any]) -> list[tuple[str, ...]]:
 def _other(study: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Deep Health's published figures are those of training and validation films."""
     first, last = study["steps"][0], study["steps"][-1]
-    rows = [(part, f"{study['published'][part]:.2f}", between(first["other"][part]), between(last["other"][part])) for part in ("train", "validation")]
+    rows = [
+        (part, f"{study['published'][part]:.2f}", between(first["other"][part]), between(last["other"][part]))
+        for part in ("train", "validation")
+    ]
     return [*rows, ("test", "not told", between(first["balanced_accuracy"]), between(last["balanced_accuracy"]))]
 
 
@@ -154,7 +176,10 @@ def _number(value: float | None) -> str:
 def chart(found: Mapping[str, Any]) -> str:
     """A bar a study: chance, what a lung-free input reaches, what only the whole film gives, and leakage on top; SVG text."""
     left, width, row = 190, 520, 74
-    parts, colours = ("chance", "reached without the lungs", "only with the whole film", "leakage"), ("#c9ced6", "#e0902f", "#2f6fb3", "#b3322f")
+    parts, colours = (
+        ("chance", "reached without the lungs", "only with the whole film", "leakage"),
+        ("#c9ced6", "#e0902f", "#2f6fb3", "#b3322f"),
+    )
     body = []
     for number, (name, study) in enumerate(found.items()):
         honest, top = study["honest"]["value"], 44 + number * row
@@ -165,7 +190,8 @@ def chart(found: Mapping[str, Any]) -> str:
             body.append(f'<rect x="{left + start * width:.1f}" y="{top}" width="{(end - start) * width:.1f}" height="32" fill="{colour}"/>')
         low, high = study["honest"]["low"], study["honest"]["high"]
         body.append(f'<path d="M{left + low * width:.1f} {top + 16}H{left + high * width:.1f}" stroke="#111" stroke-width="2"/>')
-        body.append(f'<text x="{left}" y="{top + 49}" class="small">honest {honest:.3f} [{low:.3f}, {high:.3f}]; headline {study["headline"]["value"]:.3f}</text>')
+        words = f"honest {between(study['honest'])}; headline {study['headline']['value']:.3f}"
+        body.append(f'<text x="{left}" y="{top + 49}" class="small">{words}</text>')
     for number, (part, colour) in enumerate(zip(parts, colours, strict=True)):
         x = 14 + number * 182
         body.append(f'<rect x="{x}" y="12" width="12" height="12" fill="{colour}"/><text x="{x + 18}" y="23" class="small">{part}</text>')

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import _studies
+import _studies_inputs
 import _studies_page
 from _studies import Draw
 
@@ -70,14 +71,18 @@ def study(index: DatasetIndex, facts: FilmFacts, backbone: Backbone, args: argpa
     """All steps with one backbone, as JSON values."""
     listener, classes = common.terminal(args.quiet), index.classes
     settings = HeadSettings(kind="softmax", steps=args.steps, learning_rate=0.01, batch=100, class_weights="none")
-    features = _studies.inputs_of(index.films, dict(zip(facts.names, facts.sha256, strict=True)), backbone, args)
+    features, lungs = _studies_inputs.inputs_of(index.films, dict(zip(facts.names, facts.sha256, strict=True)), backbone, args)
     steps, answers = [], {}
     for name, splits in splits_of(index, facts, args.seeds).items():
-        answers[name] = _studies.answer(draws_of(index, splits), features[_studies.WHOLE], classes, settings, listener)
+        answers[name] = _studies.answer(draws_of(index, splits), features[_studies_inputs.WHOLE], classes, settings, listener)
         steps.append(_studies.step(name, answers[name]["test"], check_leakage(index, splits[0], facts).sentence))
         steps[-1]["other"] = {part: _studies.balanced_accuracy(answers[name][part]).to_json() for part in ("train", "validation")}
     honest = draws_of(index, splits)  # the last step's
-    blind = {name: _studies.answer(honest, features[name], classes, settings, listener)["test"] for name in features if name != _studies.WHOLE}
+    blind = {
+        name: _studies.answer(honest, features[name], classes, settings, listener)["test"]
+        for name in features
+        if name != _studies_inputs.WHOLE
+    }
     published, last = (answers[steps[k]["step"]]["test"] for k in (0, -1))
     return {
         "backbone": {"name": backbone.name, "sha256": backbone.sha256},
@@ -87,6 +92,7 @@ def study(index: DatasetIndex, facts: FilmFacts, backbone: Backbone, args: argpa
         "data": _studies.counted(index),
         "steps": steps,
         **_studies.decomposition(published, last, blind),
+        "lungs": lungs,
         "audit": _studies.audited(index, facts),
     }
 
@@ -108,7 +114,9 @@ def main() -> None:
     """Run the study, write study.json, and tell what the headline was made of."""
     parser = _studies.parser(__doc__ or "", EXAMPLES)
     parser.add_argument("--steps", type=int, default=4000, metavar="N", help="training steps of the head (default: %(default)s)")
-    parser.add_argument("--weights-inception", default="", metavar="FILE|auto", help="also run Inception V3; without: if Keras's cache has it")
+    parser.add_argument(
+        "--weights-inception", default="", metavar="FILE|auto", help="also run Inception V3; without: if Keras's cache has it"
+    )
     args = parser.parse_args()
     args.threads = thread_settings.limit(args.threads)
     index, facts = films_of_2020(args.data, common.terminal(args.quiet), args.threads)

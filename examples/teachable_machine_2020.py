@@ -3,8 +3,8 @@
 
 As published: the first 136 films of covid-chestxray (102 COVID-19, 34 other), turned, shifted, mirrored and re-exposed to 135 a class, then
 15 % of each class held out film by film; Teachable Machine's own network and head, 50 epochs of batches of 16, Adam at 0.001. Then, one
-change after the other: copies of training films only, patients kept whole, near copies kept together; the same recipe on inputs that hold no
-lung; and what age, sex and projection tell without any film.
+change after the other: copies of training films only, patients kept whole, near copies kept together; the same recipe on inputs that hold
+no lung; and what age, sex and projection tell without any film.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import _studies
+import _studies_inputs
 import _studies_page
 import numpy as np
-from _studies import Answers, Change, Draw, Pixels
+from _studies import Answers, Draw
+from _studies_inputs import Change, Pixels
 from PIL import Image
 
 from deephealth.cli import common
@@ -36,7 +38,6 @@ from deephealth.evaluation.intervals import clopper_pearson_edge
 from deephealth.features.augment import Augmentation
 from deephealth.features.backbones import load_backbone
 from deephealth.settings import threads as thread_settings
-from deephealth.training.examples import class_numbers
 from deephealth.training.recipe import HeadSettings
 
 NAME, LARGER = "teachable_machine_2020", "teachable_machine_collection"
@@ -84,7 +85,9 @@ class Copies:
         return copy
 
 
-def steps_of(index: DatasetIndex, facts: FilmFacts, copies: Copies, per_class: int, seeds: int) -> dict[str, list[tuple[DatasetIndex, Split]]]:
+def steps_of(
+    index: DatasetIndex, facts: FilmFacts, copies: Copies, per_class: int, seeds: int
+) -> dict[str, list[tuple[DatasetIndex, Split]]]:
     """The draws of each step: the films, with copies where they are made before the split, and the split."""
     large = [replace(index, films=tuple(copies.balance(index.films, per_class, k))) for k in range(seeds)]
     return {
@@ -114,22 +117,6 @@ def in_films(answers: Answers, classes: Sequence[str]) -> dict[str, Any]:
     return shown
 
 
-def facts_alone(draws: Sequence[Draw], classes: Sequence[str]) -> Answers:
-    """Logistic regression on age, sex and projection, without any film, trained and asked on the same draws."""
-    from sklearn.linear_model import LogisticRegression
-
-    def told(film: Film) -> list[float]:
-        known = [film.age is None, *(film.sex == sex for sex in "MF"), *(film.view == view for view in ("PA", "AP"))]
-        return [(film.age or 50) / 20, *map(float, known)]
-
-    rows: list[tuple[Any, ...]] = []
-    for number, draw in enumerate(draws):
-        originals, asked = [film for film in draw.train if not film.origin], draw.asked["held out"]
-        model = LogisticRegression(class_weight="balanced").fit([told(film) for film in originals], class_numbers(originals, classes))
-        rows += zip(asked, class_numbers(asked, classes), model.predict([told(film) for film in asked]), [number] * len(asked), strict=True)
-    return _studies.gathered(rows, len(classes))
-
-
 def study(index: DatasetIndex, facts: FilmFacts, per_class: int, args: argparse.Namespace) -> dict[str, Any]:
     """All steps, as JSON values; the films of `index` are the originals."""
     listener, classes, copies = common.terminal(args.quiet), index.classes, Copies()
@@ -137,15 +124,26 @@ def study(index: DatasetIndex, facts: FilmFacts, per_class: int, args: argparse.
     backbone = _studies.unseen(load_backbone(str(args.weights)), facts)
     audit, data = _studies.audited(index, facts), _studies.counted(index)
     key = dict(zip(facts.names, facts.sha256, strict=True))
-    index = replace(index, films=tuple(_studies.redraw([(film, key[film.name], square) for film in index.films], args.out / "squares", listener)))
+    index = replace(
+        index, films=tuple(_studies_inputs.redraw([(film, key[film.name], square) for film in index.films], args.out / "squares", listener))
+    )
     splits = steps_of(index, facts, copies, per_class, args.seeds)
     draws = {name: draws_of(step, copies, per_class) for name, step in splits.items()}
-    films = {film.name: film for film in [*index.films, *_studies.redraw(list(copies.planned.values()), args.out / "copies", listener)]}
-    features = _studies.inputs_of(list(films.values()), {name: film.path.stem for name, film in films.items()}, backbone, args)
-    answers = {name: _studies.answer(step, features[_studies.WHOLE], classes, settings, listener)["held out"] for name, step in draws.items()}
-    first, last = list(draws)[0], list(draws)[-1]
+    films = {
+        film.name: film for film in [*index.films, *_studies_inputs.redraw(list(copies.planned.values()), args.out / "copies", listener)]
+    }
+    features, lungs = _studies_inputs.inputs_of(
+        list(films.values()), {name: film.path.stem for name, film in films.items()}, backbone, args
+    )
+    answers = {
+        name: _studies.answer(step, features[_studies_inputs.WHOLE], classes, settings, listener)["held out"]
+        for name, step in draws.items()
+    }
+    first, *_, last = draws
     blind = {
-        name: _studies.answer(draws[last], features[name], classes, settings, listener)["held out"] for name in features if name != _studies.WHOLE
+        name: _studies.answer(draws[last], features[name], classes, settings, listener)["held out"]
+        for name in features
+        if name != _studies_inputs.WHOLE
     }
     return {
         "backbone": {"name": backbone.name, "sha256": backbone.sha256},
@@ -156,7 +154,15 @@ def study(index: DatasetIndex, facts: FilmFacts, per_class: int, args: argparse.
         "steps": [_studies.step(name, answers[name], leakage_of(*splits[name][0], films, args)) for name in draws],
         "in_films": in_films(answers[first], classes),
         **_studies.decomposition(answers[first], answers[last], blind),
-        "facts_alone": _studies.balanced_accuracy(facts_alone(draws[last], classes)).to_json(),
+        "facts_alone": {
+            "age, sex and projection": _studies.balanced_accuracy(
+                _studies.facts_alone(draws[last], classes, "held out", places=False)
+            ).to_json(),
+            "age, sex, projection and country": _studies.balanced_accuracy(
+                _studies.facts_alone(draws[last], classes, "held out", places=True)
+            ).to_json(),
+        },
+        "lungs": lungs,
         "audit": audit,
     }
 

@@ -68,7 +68,19 @@ def test_a_reduced_run_lands_where_the_page_says(shared: Path, tmp_path: Path) -
     weights = shared / "weights" / "mobilenet_v2_0.35_224_imagenet" / "mobilenet_v2_0.35_224_notop_bn.pth"
     data = shared / "data" / "cohen-covid-chestxray"
     script = ROOT / "examples" / "teachable_machine_2020.py"
-    command = [sys.executable, str(script), "--data", str(data), "--weights", str(weights), "--out", str(tmp_path), "--seeds", "3", "--quiet"]
+    command = [
+        sys.executable,
+        str(script),
+        "--data",
+        str(data),
+        "--weights",
+        str(weights),
+        "--out",
+        str(tmp_path),
+        "--seeds",
+        "3",
+        "--quiet",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "DEEPHEALTH_CACHE_DIR": str(tmp_path / "cache")}
     subprocess.run(command, env=environment, check=True, timeout=600, capture_output=True, text=True)
     found = json.loads((tmp_path / "study.json").read_text(encoding="utf-8"))["teachable_machine_2020"]

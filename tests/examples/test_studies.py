@@ -33,6 +33,12 @@ def page(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("_studies_page")
 
 
+@pytest.fixture
+def inputs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    return importlib.import_module("_studies_inputs")
+
+
 def answers(studies: ModuleType, right: tuple[int, int], of: int = 100, per_patient: int = 1) -> Any:
     """Answers on `of` films of each of two classes, `right` of them right; patients have `per_patient` films of one class each."""
     labels = np.repeat([0, 1], of)
@@ -51,21 +57,35 @@ def test_balanced_accuracy_is_the_mean_over_classes_whatever_their_size(studies:
     assert studies.balanced_accuracy(rare).value == pytest.approx((0.9 + 1.0) / 2)
 
 
-def test_leakage_is_headline_minus_honest_and_shortcut_a_share_of_the_honest_gain(studies: ModuleType) -> None:
+def test_leakage_is_headline_minus_honest_and_shortcut_a_share_of_the_honest_gain(studies: ModuleType, inputs: ModuleType) -> None:
     made = studies.decomposition(
-        answers(studies, (95, 95)), answers(studies, (80, 80)), {"border": answers(studies, (65, 65)), "corners": answers(studies, (50, 50))}
+        answers(studies, (95, 95)),
+        answers(studies, (80, 80)),
+        {
+            "border only": answers(studies, (65, 65)),
+            "top corners only": answers(studies, (50, 50)),
+            inputs.OUTLINED: answers(studies, (77, 77)),
+        },
     )
     assert made["leakage"]["value"] == pytest.approx(0.15)
-    assert [entry["share"]["value"] for entry in made["lung_free"]] == pytest.approx([0.5, 0.0])
-    assert made["shortcut"]["input"] == "border"
+    assert [entry["share"]["value"] for entry in made["lung_free"]] == pytest.approx([0.5, 0.0, 0.9])
+    assert made["shortcut"]["input"] == "border only"  # not the one that leaves the outline of the lungs
     assert made["shortcut"]["value"] == pytest.approx(0.5)
     assert made["leakage"]["low"] < 0.15 < made["leakage"]["high"]
 
 
 def test_a_score_that_holds_chance_has_no_gain_to_share(studies: ModuleType) -> None:
-    made = studies.decomposition(answers(studies, (95, 95)), answers(studies, (52, 52)), {"border": answers(studies, (60, 60))})
+    made = studies.decomposition(answers(studies, (95, 95)), answers(studies, (52, 52)), {"border only": answers(studies, (60, 60))})
     assert made["honest"]["low"] < 0.5
-    assert made["shortcut"] == {"input": "border", "reached": 0.6, "value": None, "low": None, "high": None, "n_films": 0, "n_patients": 0}
+    assert made["shortcut"] == {
+        "input": "border only",
+        "reached": 0.6,
+        "value": None,
+        "low": None,
+        "high": None,
+        "n_films": 0,
+        "n_patients": 0,
+    }
 
 
 def test_a_difference_of_equal_answers_is_zero_without_doubt_because_draws_are_shared(studies: ModuleType) -> None:
@@ -91,14 +111,18 @@ def test_no_error_at_all_still_leaves_room_for_some(studies: ModuleType) -> None
     assert perfect.low == pytest.approx(0.91, abs=0.01)
 
 
-def test_border_and_corners_hold_their_part_and_nothing_else(studies: ModuleType) -> None:
-    film = np.full((64, 80), 200, np.uint8)
-    inside = studies.border(film)
-    assert inside[8:-8, 10:-10].max() == 0
-    assert (inside > 0).sum() == 64 * 80 - 48 * 60
-    corners = studies.top_corners(film)
+def test_border_and_corners_hold_their_part_without_the_lungs_and_nothing_else(inputs: ModuleType) -> None:
+    film, nowhere = np.full((64, 80), 200, np.uint8), np.zeros((4, 4), bool)
+    edge = inputs.only(inputs.border, nowhere, film)
+    assert edge[8:-8, 10:-10].max() == 0
+    assert (edge > 0).sum() == 64 * 80 - 48 * 60
+    corners = inputs.only(inputs.top_corners, nowhere, film)
     assert (corners > 0).sum() == 2 * 10 * 12
     assert corners[10:].max() == 0
+    left = np.zeros((64, 80), bool)
+    left[:, :40] = True
+    assert inputs.only(inputs.top_corners, left, film)[:, :40].max() == 0
+    assert inputs.only(inputs.everything, left, film)[:, 40:].min() == 200
 
 
 @pytest.fixture(scope="session")
