@@ -125,4 +125,5 @@ def inputs_of(
         folder = args.out / f"{name.replace(' ', '-')}-{shape}"
         changed = redraw([(film, keys[film.name], changes[film.name]) for film in films], folder, listener)
         found[name] = features_of(changed, backbone, listener, args.threads)
-    return found, {"films": len(films), "with_plausible_lungs": len(masks), "share_blacked_out": float(place.mean())}
+    finder = LungFinder.shipped().sha256
+    return found, {"films": len(films), "with_plausible_lungs": len(masks), "share_blacked_out": float(place.mean()), "finder": finder}
