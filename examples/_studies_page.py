@@ -13,26 +13,30 @@ from deephealth.settings import atomic
 
 TITLES = {
     "deep_health_2020": "Deep Health 2020",
-    "deep_health_2020_inception": "Deep Health 2020, Inception V3",
+    "deep_health_2020_inception": "Deep Health 2020 with Inception V3",
     "teachable_machine_2020": "Teachable Machine 2020",
-    "teachable_machine_collection": "the same, mid-2020 collection",
+    "teachable_machine_collection": "Teachable Machine, collection of mid-2020",
 }
 FIGURES, PAGE, CHART = "studies.json", "studies.md", "images/studies.svg"
+_INPUTS = {"own lungs blacked out": "own lungs blacked out (their outline is left; does not count)"}
 _DIGITS = 4  # kept in the figures; what is beyond differs between machines
 
 
 def finish(found: Mapping[str, Any], out: Path, docs: Path | None) -> None:
-    """Write the studies to OUT/study.json, say what each headline was made of, and with `docs` bring the page's figures up to date."""
+    """Add the studies to OUT/study.json, say what each headline was made of, and with `docs` bring the page's figures up to date."""
     found = rounded(found)
     out.mkdir(parents=True, exist_ok=True)
-    atomic.write_json(out / "study.json", found)
+    _add(out / "study.json", found)
     for name, study in found.items():
         print("\n".join(summary(name, study)))
     if docs:
-        figures = docs / FIGURES
-        known = json.loads(figures.read_text("utf-8")) if figures.exists() else {}
-        atomic.write_json(figures, dict(sorted({**known, **found}.items())))
+        _add(docs / FIGURES, found)
         update(docs)
+
+
+def _add(figures: Path, found: Mapping[str, Any]) -> None:
+    known = json.loads(figures.read_text("utf-8")) if figures.exists() else {}
+    atomic.write_json(figures, dict(sorted({**known, **found}.items())))
 
 
 def update(docs: Path) -> None:
@@ -78,7 +82,7 @@ def tables(found: Mapping[str, Any]) -> dict[str, str]:
             ("step", "balanced accuracy", "lowest and highest draw", "leakage gate, first draw"), map(_step, study["steps"])
         )
         blind = [(f"*{study['steps'][-1]['step']}*, whole film", between(study["honest"]), "1")]
-        blind += [(entry["input"], between(entry["balanced_accuracy"]), _bare(entry["share"])) for entry in study["lung_free"]]
+        blind += [(_INPUTS.get(entry["input"], entry["input"]), between(entry["balanced_accuracy"]), _bare(entry["share"])) for entry in study["lung_free"]]
         blind += [(f"{facts}, no film", between(score), "") for facts, score in study.get("facts_alone", {}).items()]
         if "in_films" in study and name == "teachable_machine_2020":
             made[f"{name} films"] = _table(
@@ -175,7 +179,7 @@ def _number(value: float | None) -> str:
 
 def chart(found: Mapping[str, Any]) -> str:
     """A bar a study: chance, what a lung-free input reaches, what only the whole film gives, and leakage on top; SVG text."""
-    left, width, row = 190, 520, 74
+    left, width, row = 290, 520, 74
     parts, colours = (
         ("chance", "reached without the lungs", "only with the whole film", "leakage"),
         ("#c9ced6", "#e0902f", "#2f6fb3", "#b3322f"),
@@ -193,10 +197,10 @@ def chart(found: Mapping[str, Any]) -> str:
         words = f"honest {between(study['honest'])}; headline {study['headline']['value']:.3f}"
         body.append(f'<text x="{left}" y="{top + 49}" class="small">{words}</text>')
     for number, (part, colour) in enumerate(zip(parts, colours, strict=True)):
-        x = 14 + number * 182
+        x = 14 + number * 205
         body.append(f'<rect x="{x}" y="12" width="12" height="12" fill="{colour}"/><text x="{x + 18}" y="23" class="small">{part}</text>')
     height = 50 + len(found) * row
     style = "<style>text{font:14px sans-serif;fill:#1b1f24}.small{font-size:12px}</style>"
-    frame = f'<rect width="740" height="{height}" fill="#fff"/>'
+    frame = f'<rect width="840" height="{height}" fill="#fff"/>'
     title = "<title>What the headlines of two studies were made of: balanced accuracy from 0 to 1</title>"
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 740 {height}" role="img">{title}{style}{frame}{"".join(body)}</svg>\n'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 840 {height}" role="img">{title}{style}{frame}{"".join(body)}</svg>\n'

@@ -120,13 +120,13 @@ def main() -> None:
     args = parser.parse_args()
     args.threads = thread_settings.limit(args.threads)
     index, facts = films_of_2020(args.data, common.terminal(args.quiet), args.threads)
-    found = {NAME: study(index, facts, _studies.unseen(load_backbone(str(args.weights)), facts), args)}
+    stand_in = _studies.unseen(load_backbone(str(args.weights)), facts)
+    _studies_page.finish({NAME: study(index, facts, stand_in, args)}, args.out, args.write)
     original = inception(args.weights_inception)
     if original:
-        found[NAME + "_inception"] = study(index, facts, original, args)
+        _studies_page.finish({NAME + "_inception": study(index, facts, original, args)}, args.out, args.write)
     else:
         print("Inception V3 was not run: no weights at hand; --weights-inception auto downloads Keras's, or give a .weights.h5 file.")
-    _studies_page.finish(found, args.out, args.write)
 
 
 if __name__ == "__main__":

@@ -183,10 +183,9 @@ def main() -> None:
     args.threads = thread_settings.limit(args.threads)
     collection, facts = _studies.read_index(args.data, common.terminal(args.quiet), args.threads)
     index, facts_of_2020 = films_of_2020(collection, facts)
-    found = {NAME: study(index, facts_of_2020, args.per_class, args)}
+    _studies_page.finish({NAME: study(index, facts_of_2020, args.per_class, args)}, args.out, args.write)
     if args.collection:
-        found[LARGER] = study(collection, facts, max(collection.by_label().values()), args)
-    _studies_page.finish(found, args.out, args.write)
+        _studies_page.finish({LARGER: study(collection, facts, max(collection.by_label().values()), args)}, args.out, args.write)
 
 
 if __name__ == "__main__":
