@@ -119,7 +119,7 @@ def audit_shortcuts(
         return AuditReport(UNKNOWN, SENTENCES[UNKNOWN], (), len(y), n_patients, reason)
     rng = np.random.default_rng([seed, 7])
     fold = _folds(y, group, min(FOLDS, smallest), rng)
-    if (ways := exchanges(y, group, fold)) * NULL_LEVEL < 1:
+    if (ways := exchanges(y, group, fold)) < 1 / NULL_LEVEL:
         reason = f"the labels of its {n_patients} patients can be exchanged in {ways} ways, too few to tell a shortcut from chance"
         return AuditReport(UNKNOWN, SENTENCES[UNKNOWN], (), len(y), n_patients, reason)
     stacked = np.stack([y, *(shuffle_patients(y, group, fold, rng) for _ in range(SHUFFLES))])
