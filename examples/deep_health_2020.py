@@ -71,6 +71,7 @@ def study(index: DatasetIndex, facts: FilmFacts, backbone: Backbone, args: argpa
     """All steps with one backbone, as JSON values."""
     listener, classes = common.terminal(args.quiet), index.classes
     settings = HeadSettings(kind="softmax", steps=args.steps, learning_rate=0.01, batch=100, class_weights="none")
+    audit = _studies.audited(index, facts)
     features, lungs = _studies_inputs.inputs_of(index.films, dict(zip(facts.names, facts.sha256, strict=True)), backbone, args)
     steps, answers = [], {}
     for name, splits in splits_of(index, facts, args.seeds).items():
@@ -93,7 +94,7 @@ def study(index: DatasetIndex, facts: FilmFacts, backbone: Backbone, args: argpa
         "steps": steps,
         **_studies.decomposition(published, last, blind),
         "lungs": lungs,
-        "audit": _studies.audited(index, facts),
+        "audit": audit,
     }
 
 
