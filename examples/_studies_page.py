@@ -82,7 +82,10 @@ def tables(found: Mapping[str, Any]) -> dict[str, str]:
             ("step", "balanced accuracy", "lowest and highest draw", "leakage gate, first draw"), map(_step, study["steps"])
         )
         blind = [(f"*{study['steps'][-1]['step']}*, whole film", between(study["honest"]), "1")]
-        blind += [(_INPUTS.get(entry["input"], entry["input"]), between(entry["balanced_accuracy"]), _bare(entry["share"])) for entry in study["lung_free"]]
+        blind += [
+            (_INPUTS.get(entry["input"], entry["input"]), between(entry["balanced_accuracy"]), _bare(entry["share"]))
+            for entry in study["lung_free"]
+        ]
         blind += [(f"{facts}, no film", between(score), "") for facts, score in study.get("facts_alone", {}).items()]
         if "in_films" in study and name == "teachable_machine_2020":
             made[f"{name} films"] = _table(

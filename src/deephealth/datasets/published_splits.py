@@ -51,7 +51,7 @@ def teachable_machine_split(index: DatasetIndex, *, seed: int = 0, share: float 
     if not 0 < share < 1:
         raise UsageError(f"The share for validation is {share:g}, expected a number between 0 and 1.")
     rng = np.random.default_rng(seed)
-    places = {}
+    places: dict[str, str] = {}
     for label in index.classes:
         names = [film.name for film in index.films if film.label == label]
         held_out = math.ceil(share * len(names))
