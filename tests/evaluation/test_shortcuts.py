@@ -268,6 +268,10 @@ def test_cramers_v_of_one_column_is_undefined() -> None:
     assert np.isnan(cramers_v(np.array([[[3.0, 0.0], [4.0, 0.0]]])))[0]
 
 
+def test_labels_that_can_be_exchanged_in_more_ways_than_a_float_holds() -> None:
+    assert audited(noise_films(1500, side=16)).verdict == "none"
+
+
 @pytest.mark.slow
 def test_5000_films_take_less_than_a_minute() -> None:
     films = noise_films(5000)
