@@ -142,7 +142,7 @@ def why_not(target: ArrayLike, patients: Sequence[str]) -> str:
         classes = "1 class has" if present == 1 else f"{present} classes have"
         return f"it needs two classes with two patients each; {classes} films, the smallest of {fewest} patients"
     fold = deal_folds(y, group, min(FOLDS, fewest), np.random.default_rng(0))
-    if (ways := exchanges(y, group, fold)) * NULL_LEVEL < 1:
+    if (ways := exchanges(y, group, fold)) < 1 / NULL_LEVEL:  # may be more than a float holds
         return f"the labels of its {group.max() + 1} patients can be exchanged in {ways} ways, too few to tell a shortcut from chance"
     return ""
 
