@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.measure import Bar, Figure, Options
 from deephealth.datasets.duplicates import shrink
 from deephealth.datasets.facts import FilmFacts
-from deephealth.evaluation.shortcuts import AuditReport, audit_shortcuts, find_lungs
+from deephealth.evaluation.shortcuts.light import AuditReport, audit_shortcuts, find_lungs
 from deephealth.images.phantom import CUES, LABELS, draw_phantom
 from deephealth.settings import table
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from deephealth.datasets.duplicates import shrink
 from deephealth.errors import FilmError
-from deephealth.evaluation import lung_scores
 from deephealth.evaluation.intervals import PatientBootstrap
-from deephealth.evaluation.lungs import LungFinder
+from deephealth.evaluation.lungs import agreement as lung_scores
+from deephealth.evaluation.lungs.finder import LungFinder
 from deephealth.images.phantom import draw_phantom
 from deephealth.images.read import read_film
 from deephealth.training import lung_films
@@ -74,7 +74,7 @@ def _scores(finder: LungFinder, data: Path) -> Iterator[str]:
 
 
 def _row(name: str, answers: list[lung_scores.Answer]) -> str:
-    from deephealth.evaluation.lungs import MARGIN
+    from deephealth.evaluation.lungs.finder import MARGIN
 
     plain, grown = lung_scores.agreement(answers), lung_scores.agreement(answers, margin=MARGIN)
     left = PatientBootstrap(grown.patients).mean(1 - grown.covered, least=0, most=1)
@@ -140,7 +140,7 @@ def _films(folder: Path) -> list[Film]:
 def _sheet(finder: LungFinder, data: Path, out: Path) -> None:
     from PIL import Image
 
-    from deephealth.evaluation.lung_pictures import outlined, write_picture
+    from deephealth.evaluation.lungs.pictures import outlined, write_picture
 
     random = np.random.default_rng(0)
     tiles = []

@@ -26,7 +26,7 @@ from deephealth.datasets.sources import open_dataset
 from deephealth.errors import DatasetError, LeakageError
 from deephealth.evaluation import metrics
 from deephealth.evaluation.intervals import Interval, PatientBootstrap, mean_of_perfect_edge, percentiles
-from deephealth.evaluation.shortcuts import AuditReport, audit_shortcuts
+from deephealth.evaluation.shortcuts.light import AuditReport, audit_shortcuts
 from deephealth.features.backbones import Backbone
 from deephealth.settings.progress import Listener, Progress
 from deephealth.training.examples import class_numbers

@@ -17,7 +17,7 @@ from PIL import Image
 from deephealth.cli import common
 from deephealth.datasets.index import Film
 from deephealth.errors import DatasetError
-from deephealth.evaluation.lungs import MARGIN, LungFinder, grow_mask, resize_mask
+from deephealth.evaluation.lungs.finder import MARGIN, LungFinder, grow_mask, resize_mask
 from deephealth.features.backbones import Backbone
 from deephealth.features.extract import extract_features
 from deephealth.images.read import read_film

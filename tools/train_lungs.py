@@ -18,8 +18,8 @@ import numpy as np
 import deephealth
 from deephealth.cli.common import terminal
 from deephealth.evaluation.intervals import Interval
-from deephealth.evaluation.lung_scores import Answer, agreement, ask, masked_films, phantom_films
-from deephealth.evaluation.lungs import LungFinder
+from deephealth.evaluation.lungs.agreement import Answer, agreement, ask, masked_films, phantom_films
+from deephealth.evaluation.lungs.finder import LungFinder
 from deephealth.model.lung_record import LungData, LungRecord, LungScore, Plausibility, lung_card, with_lung_record
 from deephealth.settings import atomic
 from deephealth.settings.progress import Listener

@@ -12,13 +12,13 @@ __version__ = "0.1.0"
 __all__ = ["compare", "evaluate", "load_model", "train"]
 
 if TYPE_CHECKING:
-    from deephealth.evaluation.comparison import compare
+    from deephealth.evaluation.comparison.run import compare
     from deephealth.pipeline import evaluate, load_model, train
 
 
 def __getattr__(name: str) -> Any:
     # Late, so that `import deephealth` costs nothing and `deephealth --help` stays quick.
     if name in __all__:
-        module = "deephealth.evaluation.comparison" if name == "compare" else "deephealth.pipeline"
+        module = "deephealth.evaluation.comparison.run" if name == "compare" else "deephealth.pipeline"
         return getattr(importlib.import_module(module), name)
     raise AttributeError(f"module 'deephealth' has no attribute {name!r}")

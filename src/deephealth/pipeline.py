@@ -30,12 +30,12 @@ from deephealth.evaluation.evaluate import score_predictions
 from deephealth.evaluation.external import Scanned
 from deephealth.evaluation.gather import ask_about, evaluation_evidence, training_evidence
 from deephealth.evaluation.judge import Judged, judge, require_scores, strong_evidence, unseen_films
-from deephealth.evaluation.model_audit import MOST_FILMS, audit_model
 from deephealth.evaluation.pictures import pictures
 from deephealth.evaluation.recording import make_record, training_hashes, with_evaluation
 from deephealth.evaluation.report import write_report
 from deephealth.evaluation.results import Evaluation
-from deephealth.evaluation.shortcuts import audit_shortcuts
+from deephealth.evaluation.shortcuts.deep import MOST_FILMS, audit_model
+from deephealth.evaluation.shortcuts.light import audit_shortcuts
 from deephealth.evaluation.terminal import evaluation_text, validation_text
 from deephealth.evaluation.wording import Language, Words
 from deephealth.features.backbones import Backbone, load_backbone

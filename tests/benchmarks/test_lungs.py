@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deephealth.evaluation.lungs import LungFinder
+from deephealth.evaluation.lungs.finder import LungFinder
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -23,7 +23,7 @@ from deephealth.evaluation.gather import Asked, evaluation_evidence, training_ev
 from deephealth.evaluation.judge import judge
 from deephealth.evaluation.report import report_schema
 from deephealth.evaluation.results import EvaluationContext
-from deephealth.evaluation.shortcuts import AuditReport
+from deephealth.evaluation.shortcuts.light import AuditReport
 from deephealth.evaluation.terminal import evaluation_text
 from deephealth.evaluation.wording import Words
 from deephealth.features.extract import extract_features

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from deephealth.errors import ModelFileError
-from deephealth.evaluation.lungs import LungFinder
+from deephealth.evaluation.lungs.finder import LungFinder
 from deephealth.model import typed
 from deephealth.model.lung_record import LUNG_KEY, LungData, LungRecord, LungScore, Plausibility, lung_card, with_lung_record
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from deephealth.errors import ParityError
-from deephealth.evaluation.lungs import LungFinder
+from deephealth.evaluation.lungs.finder import LungFinder
 from deephealth.images.phantom import draw_phantom
 from deephealth.model.lung_record import LungRecord, Plausibility, with_lung_record
 from deephealth.training import lung_films, lungs

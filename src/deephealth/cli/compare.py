@@ -33,8 +33,8 @@ def add_commands(commands: SubCommands) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from deephealth.evaluation.comparison import compare
-    from deephealth.evaluation.comparison_text import comparison_text
+    from deephealth.evaluation.comparison.run import compare
+    from deephealth.evaluation.comparison.text import comparison_text
 
     found = compare(
         options.model_a,

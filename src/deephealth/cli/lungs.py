@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from deephealth.cli.common import SubCommands, add_command, add_work_options, output_folder, picture_name, terminal
 
 if TYPE_CHECKING:
-    from deephealth.evaluation.lung_pictures import LungRow
-    from deephealth.evaluation.lungs import LungFinder
+    from deephealth.evaluation.lungs.finder import LungFinder
+    from deephealth.evaluation.lungs.pictures import LungRow
     from deephealth.images.archive import FilmFile
 
 _TABLE = "lungs.csv"
@@ -42,7 +42,7 @@ def add_commands(commands: SubCommands) -> None:
 
 def _lungs(options: argparse.Namespace) -> int:
     from deephealth.errors import UsageError
-    from deephealth.evaluation.lungs import LungFinder
+    from deephealth.evaluation.lungs.finder import LungFinder
 
     finder = LungFinder.shipped(threads=options.threads)
     if options.card:
@@ -54,7 +54,7 @@ def _lungs(options: argparse.Namespace) -> int:
 
 
 def _find_all(options: argparse.Namespace, finder: LungFinder) -> int:
-    from deephealth.evaluation.lung_pictures import write_csv
+    from deephealth.evaluation.lungs.pictures import write_csv
     from deephealth.images.archive import find_films, refuse_among
     from deephealth.inference.batch import printable
     from deephealth.settings.progress import Progress
@@ -78,7 +78,7 @@ def _find_all(options: argparse.Namespace, finder: LungFinder) -> int:
 def _rows(finder: LungFinder, films: list[FilmFile], out: Path) -> Iterator[LungRow]:
     """One row a film, its pictures written; a film that cannot be read gives a row with the reason."""
     from deephealth.errors import FilmError
-    from deephealth.evaluation.lung_pictures import LungRow
+    from deephealth.evaluation.lungs.pictures import LungRow
 
     taken: set[str] = set()
     for film in films:
@@ -91,7 +91,7 @@ def _rows(finder: LungFinder, films: list[FilmFile], out: Path) -> Iterator[Lung
 def _row(finder: LungFinder, film: FilmFile, out: Path, picture: str) -> LungRow:
     import numpy as np
 
-    from deephealth.evaluation.lung_pictures import LungRow, outlined, write_picture
+    from deephealth.evaluation.lungs.pictures import LungRow, outlined, write_picture
 
     pixels = film.read().pixels
     found = finder.find(pixels)

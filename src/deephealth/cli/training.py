@@ -188,7 +188,7 @@ def _film_count(value: str) -> int:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from deephealth import pipeline
-    from deephealth.evaluation.model_audit import MOST_FILMS
+    from deephealth.evaluation.shortcuts.deep import MOST_FILMS
     from deephealth.evaluation.terminal import evaluation_text, model_audit_text
 
     if not options.audit and (options.masks or options.audit_films):

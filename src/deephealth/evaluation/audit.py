@@ -10,7 +10,7 @@ from deephealth.datasets.index import DatasetIndex
 from deephealth.datasets.leakage import LeakageReport
 from deephealth.datasets.split import SPLITS, Split
 from deephealth.errors import LeakageError
-from deephealth.evaluation.shortcuts import AuditReport
+from deephealth.evaluation.shortcuts.light import AuditReport
 
 
 @dataclass(frozen=True, eq=False)

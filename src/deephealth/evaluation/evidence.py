@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from deephealth.evaluation.intervals import Interval
-from deephealth.evaluation.shortcuts import ProbeResult
+from deephealth.evaluation.shortcuts.light import ProbeResult
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from deephealth.evaluation.evidence import Evidence, ModelAudit
 from deephealth.evaluation.intervals import Interval
-from deephealth.evaluation.probes import table_lines
 from deephealth.evaluation.results import Evaluation
+from deephealth.evaluation.shortcuts.probes import table_lines
 from deephealth.evaluation.wording import Words
 from deephealth.model.record import Estimate, ModelRecord
 

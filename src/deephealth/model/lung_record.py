@@ -24,7 +24,7 @@ INTENDED_USE = (
 
 @dataclass(frozen=True)
 class Plausibility:
-    """What a mask must be like to be taken for two lungs; see `deephealth.evaluation.lungs.judge`."""
+    """What a mask must be like to be taken for two lungs; see `deephealth.evaluation.lungs.finder.judge`."""
 
     smallest: float = spec("least share of the film's area", minimum=0, maximum=1)
     largest: float = spec("largest share of the film's area", minimum=0, maximum=1)

@@ -33,7 +33,7 @@ from deephealth.evaluation.evidence import (
 from deephealth.evaluation.intervals import Interval
 from deephealth.evaluation.pictures import Cell, Pictures
 from deephealth.evaluation.results import Case, Evaluation, EvaluationContext, Problem
-from deephealth.evaluation.shortcuts import ProbeResult
+from deephealth.evaluation.shortcuts.light import ProbeResult
 
 CLASSES = ("normal", "bacterial", "viral")
 UNKNOWN = Interval(None, None, None, 0, 0)
