@@ -127,6 +127,7 @@ def study(index: DatasetIndex, facts: FilmFacts, per_class: int, args: argparse.
     index = replace(
         index, films=tuple(_studies_inputs.redraw([(film, key[film.name], square) for film in index.films], args.out / "squares", listener))
     )
+    facts = scan_films(index, threads=args.threads, progress=listener)  # of the squares, which the network and the leakage gate see
     splits = steps_of(index, facts, copies, per_class, args.seeds)
     draws = {name: draws_of(step, copies, per_class) for name, step in splits.items()}
     films = {
