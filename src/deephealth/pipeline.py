@@ -23,7 +23,7 @@ from deephealth.datasets.sources import open_dataset
 from deephealth.datasets.split import By, Split, make_split
 from deephealth.errors import DatasetError
 from deephealth.evaluation.abstention import calibrate_sets
-from deephealth.evaluation.audit import Audit, refuse_leakage, split_counts
+from deephealth.evaluation.audit import Audit, look_for_shortcuts, refuse_leakage, split_counts
 from deephealth.evaluation.calibration import choose_operating_points, fit_temperature, softmax
 from deephealth.evaluation.context import make_context
 from deephealth.evaluation.evaluate import score_predictions
@@ -35,7 +35,6 @@ from deephealth.evaluation.recording import make_record, training_hashes, with_e
 from deephealth.evaluation.report import write_report
 from deephealth.evaluation.results import Evaluation
 from deephealth.evaluation.shortcuts.deep import MOST_FILMS, audit_model
-from deephealth.evaluation.shortcuts.light import audit_shortcuts
 from deephealth.evaluation.terminal import evaluation_text, validation_text
 from deephealth.evaluation.wording import Language, Words
 from deephealth.features.backbones import Backbone, load_backbone
@@ -48,7 +47,7 @@ from deephealth.model.novelty import choose_threshold, fit_novelty
 from deephealth.model.verify import make_goldens
 from deephealth.settings import threads as thread_settings
 from deephealth.training.events import EventListener, JsonLines, RunFinished, RunStarted, StageStarted, ignore, tee
-from deephealth.training.examples import class_numbers, examples_of, films_of
+from deephealth.training.examples import examples_of, films_of
 from deephealth.training.heads import fit_head
 from deephealth.training.recipe import Recipe, with_changes
 from deephealth.training.run_folder import RunFolder
@@ -170,7 +169,8 @@ def evaluate(
     words = Words(language)
     films, notes = unseen_films(model, index, facts, include_seen, words)
     context = make_context(model, index, seed=seed, command=command)
-    context = dataclasses.replace(context, split_name="all" if include_seen else "unseen", notes=notes)
+    shortcuts = look_for_shortcuts(films, facts, index.classes, seed=seed)
+    context = dataclasses.replace(context, split_name="all" if include_seen else "unseen", notes=notes, audit=shortcuts.to_json())
     job.listener(StageStarted("evaluate", f"{len(films)} films"))
     judged = judge(model, films, context=context, prevalence=prevalence, seed=seed, threads=job.threads, progress=job.listener)
     evidence = evaluation_evidence(
@@ -271,10 +271,7 @@ def _learned_before(recipe: Recipe, backbone: Backbone | None, facts: FilmFacts,
 def _audit(index: DatasetIndex, facts: FilmFacts, split: Split, seen: NDArray[np.uint8] | None, job: _Job) -> Audit:
     job.listener(StageStarted("audit", "leakage across the split, shortcuts to the labels"))
     leakage = check_leakage(index, split, facts, seen=seen)
-    films = {film.name: film for film in index.films}
-    ordered = [films[name] for name in facts.names]
-    numbers, patients = class_numbers(ordered, index.classes), [film.patient for film in ordered]
-    shortcuts = audit_shortcuts(facts, numbers, patients, index.classes, films=ordered, split=split.assignments, seed=job.seed)
+    shortcuts = look_for_shortcuts(index.films, facts, index.classes, split=split.assignments, seed=job.seed)
     return Audit(index, split, leakage, shortcuts)
 
 

@@ -6,7 +6,7 @@ Everything that compares films (duplicates, leakage, the shortcut audit) works o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,6 +53,21 @@ class FilmFacts:
     phash: NDArray[np.uint8]
     problems: tuple[Problem, ...] = ()
     details: NDArray[np.uint8] | None = None
+
+    def only(self, names: Collection[str]) -> FilmFacts:
+        """The facts of the films among `names`, in the same order."""
+        rows = [row for row, name in enumerate(self.names) if name in names]
+        return FilmFacts(
+            tuple(self.names[row] for row in rows),
+            tuple(self.sha256[row] for row in rows),
+            self.width[rows],
+            self.height[rows],
+            self.file_bytes[rows],
+            self.thumbnails[rows],
+            self.phash[rows],
+            self.problems,
+            None if self.details is None else self.details[rows],
+        )
 
 
 @dataclass(frozen=True, eq=False)

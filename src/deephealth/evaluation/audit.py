@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deephealth.datasets.index import DatasetIndex
+from deephealth.datasets.facts import FilmFacts
+from deephealth.datasets.index import DatasetIndex, Film
 from deephealth.datasets.leakage import LeakageReport
 from deephealth.datasets.split import SPLITS, Split
 from deephealth.errors import LeakageError
-from deephealth.evaluation.shortcuts.light import AuditReport
+from deephealth.evaluation.shortcuts.light import AuditReport, audit_shortcuts
+from deephealth.training.examples import class_numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +38,8 @@ class Audit:
         lines += [f"  {label}: {count}" for label, count in self.index.by_label().items()]
         lines += [f"  {name}: {count} films" for name, count in split_counts(self.index, self.split).items()]
         lines += [f"note: {note}" for note in self.index.notes]
-        lines += ["", self.leakage.sentence, _sentence(self.shortcuts.sentence), "", self.shortcuts.table()]
+        lines += ["", self.leakage.sentence, *([table] if (table := self.leakage.table()) else [])]
+        lines += ["", _sentence(self.shortcuts.sentence), "", self.shortcuts.table()]
         return "\n".join(lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -53,6 +57,17 @@ class Audit:
             "leakage": self.leakage.to_json(),
             "shortcuts": self.shortcuts.to_json(),
         }
+
+
+def look_for_shortcuts(
+    films: Sequence[Film], facts: FilmFacts, classes: Sequence[str], *, split: Mapping[str, str] | None = None, seed: int = 0
+) -> AuditReport:
+    """The light shortcut audit of `films`, whose facts are among `facts`. split: each film's name to "train", "validation" or "test"."""
+    by_name = {film.name: film for film in films}
+    chosen = facts if len(by_name) == len(facts.names) else facts.only(by_name)
+    ordered = [by_name[name] for name in chosen.names]
+    numbers, patients = class_numbers(ordered, classes), [film.patient for film in ordered]
+    return audit_shortcuts(chosen, numbers, patients, classes, films=ordered, split=split, seed=seed)
 
 
 def refuse_leakage(leakage: LeakageReport, allowed: bool) -> tuple[str, ...]:

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deephealth.evaluation.shortcuts import provenance, regions
 from deephealth.evaluation.intervals import Interval
 from deephealth.evaluation.metrics import Floats, Ints
+from deephealth.evaluation.shortcuts import provenance, regions
 from deephealth.evaluation.shortcuts.probes import DRAWS, SENTENCES, UNKNOWN, ProbeResult, Trial, decide, table_lines, why_not
 
 __all__ = ["SENTENCES", "AuditReport", "ProbeResult", "audit_shortcuts"]
