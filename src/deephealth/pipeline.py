@@ -15,7 +15,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from deephealth.datasets.duplicates import match_seen
+from deephealth.datasets.duplicates import find_duplicates, match_seen
 from deephealth.datasets.facts import FilmFacts
 from deephealth.datasets.index import DatasetIndex, Film, refuse_inside
 from deephealth.datasets.leakage import check_leakage
@@ -251,6 +251,8 @@ def _draw(index: DatasetIndex, facts: FilmFacts, previous: Split | None, job: _J
     if empty := set(index.classes) - {film.label for film in index.films}:
         raise DatasetError(f"No film of the class {min(empty)} can be read ({facts.problems[0].reason}); mend them or leave the class out.")
     shares = job.recipe.split
+    job.listener(StageStarted("copies", f"{len(facts.names)} films against one another"))
+    find_duplicates(facts, job.listener)  # found once for split, audit and gate
     return make_split(
         index, seed=job.seed, validation=shares.validation, test=shares.test, facts=facts, previous=previous, by=cast("By", shares.by)
     )

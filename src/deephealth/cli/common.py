@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 SubCommands = Any  # argparse gives its sub-parser action no public name
 
 _LAYOUTS = ("auto", "folders", "kaggle-pneumonia", "covid-chestxray", "csv", "dicom")
-_UNITS = {"fine-tune": "step", "head": "step", "training the lung finder": "step"}
+_UNITS = {
+    "comparing films": "view",
+    "laying films on one another": "pair",
+    "fine-tune": "step",
+    "head": "step",
+    "training the lung finder": "step",
+}
 
 
 def add_command(commands: SubCommands, name: str, help: str, *, examples: str = "") -> argparse.ArgumentParser:

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deephealth.datasets.patterns import Floats, Rows, at, disc, laid, local_patterns, pixel_rows, refine, sampled, unit_rows
+from deephealth.settings.progress import Listener, Progress, silent
 
+COMPARING, LAYING = "comparing films", "laying films on one another"  # stages of the progress: views, and pairs
 DETAIL_SIDE = 128
 CANDIDATE = 0.5  # likeness of two whitened patterns above which a pair is looked at closely
 MOST_CANDIDATES = 30_000  # the most alike are looked at first: only sets of very uniform films reach this
@@ -84,7 +86,11 @@ VIEWS = _views()
 
 
 def changed_copies(
-    thumbnails: NDArray[np.uint8], details: NDArray[np.uint8], aspects: NDArray[np.float64], known: frozenset[tuple[int, int]] = frozenset()
+    thumbnails: NDArray[np.uint8],
+    details: NDArray[np.uint8],
+    aspects: NDArray[np.float64],
+    known: frozenset[tuple[int, int]] = frozenset(),
+    progress: Listener = silent,
 ) -> list[Changed]:
     """Pairs i < j of films that are changed copies, sorted, without the `known` ones.
 
@@ -98,9 +104,9 @@ def changed_copies(
         return []
     coarse = _coarse(thumbnails)
     shapes = np.exp(np.round(np.log(aspects) / 0.1) * 0.1)
-    found = _candidates(coarse, shapes, known)
-    copies = []
-    for start in range(0, len(found[0]), _BLOCK):
+    found = _candidates(coarse, shapes, known, progress)
+    copies, most = [], len(found[0])
+    for start in range(0, most, _BLOCK):
         i, j, layings = _registered(coarse, shapes, *(part[start : start + _BLOCK] for part in found))
         for first in range(0, len(i), _PAIRS):
             part = slice(first, first + _PAIRS)
@@ -109,6 +115,7 @@ def changed_copies(
                 a, b = int(i[first + row]), int(j[first + row])
                 change = in_words(exact[row], float(aspects[a]), float(aspects[b]))
                 copies.append(Changed(min(a, b), max(a, b), min(float(correlation[row]), 1.0), change))
+        progress(Progress(LAYING, min(start + _BLOCK, most), most))
     return sorted(copies, key=lambda copy: (copy.i, copy.j))
 
 
@@ -177,7 +184,9 @@ def _shared() -> tuple[Floats, Floats]:
         return stored["mean"].astype(np.float32), stored["whitening"].astype(np.float32)
 
 
-def _candidates(coarse: Floats, shapes: NDArray[np.float64], known: frozenset[tuple[int, int]]) -> tuple[Rows, Rows, Rows]:
+def _candidates(
+    coarse: Floats, shapes: NDArray[np.float64], known: frozenset[tuple[int, int]], progress: Listener
+) -> tuple[Rows, Rows, Rows]:
     """Rows i, j and view of the pairs that are alike when film i is seen in the view, the most alike first; each pair once."""
     n = len(coarse)
     alike_in_shape = [(rows, pixel_rows(coarse[rows])) for rows in (np.flatnonzero(shapes == shape) for shape in np.unique(shapes))]
@@ -194,6 +203,7 @@ def _candidates(coarse: Floats, shapes: NDArray[np.float64], known: frozenset[tu
             views = np.concatenate([views, np.full(int(fresh.sum()), number)])
             if len(keys) > 4 * MOST_CANDIDATES:
                 keys, scores, views = _best(keys, scores, views)
+        progress(Progress(COMPARING, number + 1, len(VIEWS)))
     keys, _, views = _best(keys, scores, views)
     low, high, swapped = keys // 2 // n, keys // 2 % n, keys % 2 == 1
     return np.where(swapped, high, low), np.where(swapped, low, high), views

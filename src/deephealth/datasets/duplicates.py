@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from deephealth.datasets.copies import changed_copies, confirmed, square_laying
 from deephealth.datasets.patterns import blurred
+from deephealth.settings.progress import Listener, silent
 
 if TYPE_CHECKING:
     from deephealth.datasets.facts import FilmFacts
@@ -74,7 +75,7 @@ class Pair:
     change: str = ""
 
 
-def find_duplicates(facts: FilmFacts) -> tuple[Pair, ...]:
+def find_duplicates(facts: FilmFacts, progress: Listener = silent) -> tuple[Pair, ...]:
     """Pairs of films that are copies of each other: equal files ("exact") and near-identical pictures ("near"), in index order.
 
     Of k equal files the first is paired with each of the others, and only the first is compared with other pictures.
@@ -95,7 +96,7 @@ def find_duplicates(facts: FilmFacts) -> tuple[Pair, ...]:
     0.81 at most in any position, and then at least 37 bits. For changed copies see docs/decisions/008-copies.md.
     """
     if facts not in _found:
-        _found[facts] = _search(facts)
+        _found[facts] = _search(facts, progress)
     return _found[facts]
 
 
@@ -161,7 +162,7 @@ def fine_patterns(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
     return patterns
 
 
-def _search(facts: FilmFacts) -> tuple[Pair, ...]:
+def _search(facts: FilmFacts, progress: Listener) -> tuple[Pair, ...]:
     first: dict[str, int] = {}
     pairs: list[tuple[int, int, Pair]] = []
     for row, digest in enumerate(facts.sha256):
@@ -170,17 +171,19 @@ def _search(facts: FilmFacts) -> tuple[Pair, ...]:
             pairs.append((origin, row, Pair(facts.names[origin], facts.names[row], "exact", 1.0)))
     rows = np.array(sorted(first.values()), dtype=np.int64)
     whole = _near(facts.thumbnails[rows], None if facts.details is None else facts.details[rows])
-    for i, j, similarity, change in [*((*key, *value) for key, value in whole.items()), *_changed(facts, rows, frozenset(whole))]:
+    for i, j, similarity, change in [*((*key, *value) for key, value in whole.items()), *_changed(facts, rows, frozenset(whole), progress)]:
         a, b = int(rows[i]), int(rows[j])
         pairs.append((a, b, Pair(facts.names[a], facts.names[b], "near", round(similarity, 4), change)))
     return tuple(pair for _, _, pair in sorted(pairs, key=lambda item: item[:2]))
 
 
-def _changed(facts: FilmFacts, rows: NDArray[np.int64], known: frozenset[tuple[int, int]]) -> list[tuple[int, int, float, str]]:
+def _changed(
+    facts: FilmFacts, rows: NDArray[np.int64], known: frozenset[tuple[int, int]], progress: Listener
+) -> list[tuple[int, int, float, str]]:
     if facts.details is None:
         return []
     aspects = facts.width[rows] / np.maximum(facts.height[rows], 1)
-    found = changed_copies(facts.thumbnails[rows], facts.details[rows], aspects, known)
+    found = changed_copies(facts.thumbnails[rows], facts.details[rows], aspects, known, progress)
     return [(copy.i, copy.j, copy.similarity, copy.change) for copy in found]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deephealth.evaluation.shortcuts import regions as regions
+from deephealth.evaluation.shortcuts import regions
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (100, 160), (9, 5)])

@@ -42,8 +42,10 @@ FIRST: dict[str, tuple[str, str]] = {
         " de los pulmones.",
     ),
     "audit_none_means": (
-        "Simple probes of the border, the corners and the picture size do no better than chance. Other shortcuts remain possible.",
-        "Pruebas simples del borde, las esquinas y el tamaño no superan al azar. Otros atajos siguen siendo posibles.",
+        "Simple probes of the border, the corners, the film with its lungs blacked out and the picture size do no better than chance. "
+        "Other shortcuts remain possible.",
+        "Pruebas simples del borde, las esquinas, la imagen con los pulmones en negro y el tamaño no superan al azar. Otros atajos "
+        "siguen siendo posibles.",
     ),
     "audit_unknown_means": (
         "There are too few classes or patients for it.",
