@@ -9,7 +9,7 @@ mkdir -p "$folder"
 say phantom "$folder/films" --per-class 100
 say dataset audit "$folder/films"
 say train "$folder/films" --out "$folder/model"
-say evaluate "$folder/model/model.onnx" "$folder/films" --html "$folder/evaluation.html"
+say evaluate "$folder/model/model.onnx" "$folder/films" --audit --html "$folder/evaluation.html"
 say predict --model "$folder/model/model.onnx" "$folder/films/viral" --csv "$folder/answers.csv" --heatmap "$folder/heatmaps"
 say model verify "$folder/model/model.onnx"
 
