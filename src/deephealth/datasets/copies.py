@@ -3,7 +3,7 @@
 Chest films resemble each other far more than other pictures do, so a pattern is first freed of what chest films share: the mean and the
 common ways to vary of films of children, of adults and of phantoms (`data/chest_patterns.npz`, made by tools/chest_patterns.py). What a
 pair is called depends on its two films alone, not on what else is in the set (but for `MOST_CANDIDATES`).
-See docs/decisions/008-copies.md for the figures.
+See docs/decisions/006-copies.md for the figures.
 """
 
 from __future__ import annotations

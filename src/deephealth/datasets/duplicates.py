@@ -93,7 +93,7 @@ def find_duplicates(facts: FilmFacts, progress: Listener = silent) -> tuple[Pair
     Measured, whole copies. Plain correlation of 32x32 thumbnails over 0.97 finds 11 false pairs among 5,232 films of children. This rule
     finds the 28 known pairs and no other. 770 films of five sources re-encoded at JPEG quality 30, at half size, 96x96 or 224x224,
     20 % brighter or darker, gamma 0.7 or 1.4, with noise of 5 grey levels: correlation 0.87 and more, at most 30 bits. Different films:
-    0.81 at most in any position, and then at least 37 bits. For changed copies see docs/decisions/008-copies.md.
+    0.81 at most in any position, and then at least 37 bits. For changed copies see docs/decisions/006-copies.md.
     """
     if facts not in _found:
         _found[facts] = _search(facts, progress)

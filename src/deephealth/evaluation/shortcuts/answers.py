@@ -19,7 +19,7 @@ from deephealth.datasets.index import Film
 from deephealth.errors import FilmError
 from deephealth.evaluation.lungs.finder import lung_energy, resize_mask
 from deephealth.evaluation.metrics import Floats
-from deephealth.evaluation.shortcuts import regions as regions
+from deephealth.evaluation.shortcuts import regions
 from deephealth.evaluation.shortcuts.light import BLACKED_OUT, BORDER, ENOUGH_LUNGS, TOP, WHOLE, grey_levels
 from deephealth.evaluation.shortcuts.masks import MaskSource
 from deephealth.images.archive import FilmFile

@@ -23,7 +23,7 @@ from deephealth.evaluation.evaluate import score_predictions
 from deephealth.evaluation.evidence import LungEnergy, MaskedScore, ModelAudit
 from deephealth.evaluation.intervals import PatientBootstrap
 from deephealth.evaluation.metrics import Floats, Ints
-from deephealth.evaluation.shortcuts import provenance as provenance
+from deephealth.evaluation.shortcuts import provenance
 from deephealth.evaluation.shortcuts.answers import (
     BLACK,
     LUNG_FREE,

@@ -39,7 +39,7 @@ def common_lungs(masks: Mask | Sequence[Mask]) -> Mask:
     """Where lungs lie in a set of films: bool [g, g] from their lung masks bool [n, g, g], n of 1 or more.
 
     True where at least 1 % of the films have lung, and 1/32 of the side about that. One shape for all films, because a film's own outline
-    tells what is in it: a lobe that is filled is not found as lung (see docs/decisions/012-lung-free-probes.md).
+    tells what is in it: a lobe that is filled is not found as lung (see docs/decisions/010-lung-free-probes.md).
     """
     from scipy.ndimage import binary_dilation
 
