@@ -49,6 +49,7 @@ def test_a_run_leaves_everything_a_reader_needs(run: Run) -> None:
     events = [json.loads(line) for line in run.folder.events.read_text(encoding="utf-8").splitlines()]
     assert [event["stage"] for event in events if event["event"] == "StageStarted"] == [
         "index",
+        "copies",
         "split",
         "audit",
         "features",

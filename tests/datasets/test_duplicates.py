@@ -14,10 +14,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
+from deephealth.datasets import duplicates
 from deephealth.datasets.duplicates import Pair, find_duplicates, fine_patterns, hash_thumbnails, match_seen, perceptual_hash, shrink
 from deephealth.datasets.facts import FilmFacts, scan_films
 from deephealth.datasets.index import DatasetIndex, Film
 from deephealth.datasets.sources import open_dataset
+from deephealth.settings import table
 
 Pixels = NDArray[np.uint8]
 
@@ -224,3 +226,30 @@ def test_a_collection_that_holds_films_twice(shared: Path) -> None:
 
 def test_pairs_are_json() -> None:
     assert json.dumps([vars(pair) for pair in find_duplicates(facts_of([textured(0), noisy(textured(0))]))])
+
+
+def test_copies_of_a_large_set_are_found_once_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    thumbnails = rng.integers(0, 256, (600, 64, 64)).astype(np.uint8)
+    thumbnails[7] = thumbnails[300]
+    found = find_duplicates(noise_facts(thumbnails))
+    assert [(pair.a, pair.b) for pair in found] == [("film-7", "film-300")]
+    monkeypatch.setattr(duplicates, "_search", lambda *_: pytest.fail("searched again"))
+    assert find_duplicates(noise_facts(thumbnails)) == found
+    (note,) = (table.cache_dir() / "copies").iterdir()
+    note.write_text("[[7, 6000")
+    monkeypatch.setattr(duplicates, "_search", lambda *_: ())
+    assert find_duplicates(noise_facts(thumbnails)) == (), "a torn note is as none"
+
+
+def noise_facts(thumbnails: np.ndarray) -> FilmFacts:
+    n = len(thumbnails)
+    return FilmFacts(
+        names=tuple(f"film-{i}" for i in range(n)),
+        sha256=tuple(f"{i:064x}" for i in range(n)),
+        width=np.full(n, 64, np.int32),
+        height=np.full(n, 64, np.int32),
+        file_bytes=np.full(n, 1, np.int64),
+        thumbnails=thumbnails,
+        phash=hash_thumbnails(thumbnails),
+    )

@@ -26,7 +26,7 @@ def limit(monkeypatch: pytest.MonkeyPatch, megabytes: int) -> None:
 
 
 def test_usage_of_a_cache_that_is_not_there() -> None:
-    assert cache.usage() == {"features": 0, "facts": 0}
+    assert cache.usage() == {"features": 0, "facts": 0, "copies": 0}
     assert cache.clear() == 0
     assert cache.enforce_limit() == 0
 
@@ -39,7 +39,7 @@ def test_usage_and_clearing_by_kind() -> None:
     assert cache.clear("features") == used["features"]
     assert (features.exists(), facts.exists()) == (False, True)
     assert cache.clear() == used["facts"]
-    assert cache.usage() == {"features": 0, "facts": 0}
+    assert cache.usage() == {"features": 0, "facts": 0, "copies": 0}
 
 
 def test_an_unknown_kind_is_a_usage_error() -> None:

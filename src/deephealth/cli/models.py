@@ -70,8 +70,8 @@ def _add_cache(commands: SubCommands) -> None:
     )
     show = add_command(actions, "show", "print where the cache lies, what it holds and its limit")
     show.set_defaults(run=_cache_show)
-    clear = add_command(actions, "clear", "remove cached features and film facts; they are computed again when needed")
-    clear.add_argument("kind", nargs="?", choices=("features", "facts"), help="remove only these (default: everything)")
+    clear = add_command(actions, "clear", "remove cached features, film facts and copies found; they are computed again when needed")
+    clear.add_argument("kind", nargs="?", choices=("features", "facts", "copies"), help="remove only these (default: everything)")
     clear.set_defaults(run=_cache_clear)
 
 

@@ -6,10 +6,13 @@ levels as they are: what all share is removed first, and what is compared is the
 
 from __future__ import annotations
 
+import hashlib
+import json
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -17,6 +20,8 @@ from numpy.typing import NDArray
 
 from deephealth.datasets.copies import changed_copies, confirmed, square_laying
 from deephealth.datasets.patterns import blurred
+from deephealth.settings import cache, table
+from deephealth.settings.atomic import write_json
 from deephealth.settings.progress import Listener, silent
 
 if TYPE_CHECKING:
@@ -30,6 +35,8 @@ NEAR = ((0.6, 30), (0.82, 45))
 SEEN_DISTANCE = 30
 CANDIDATE_CORRELATION = 0.6
 
+_RULE = 1  # rises when copies are recognised in another way, so that no old note is taken for a new one
+_WORTH_KEEPING = 500  # films; fewer are compared again in a second or two
 _HALF = THUMBNAIL_SIDE // 2
 _BLUR = 2.0  # standard deviation, in thumbnail pixels, of what is taken away before films are correlated
 _FLATTEST = 0.5  # root mean square, in grey levels, of the fine pattern below which a film is blank and resembles nothing
@@ -96,7 +103,8 @@ def find_duplicates(facts: FilmFacts, progress: Listener = silent) -> tuple[Pair
     0.81 at most in any position, and then at least 37 bits. For changed copies see docs/decisions/006-copies.md.
     """
     if facts not in _found:
-        _found[facts] = _search(facts, progress)
+        pairs = _remembered(facts)
+        _found[facts] = _remember(facts, _search(facts, progress)) if pairs is None else pairs
     return _found[facts]
 
 
@@ -160,6 +168,37 @@ def fine_patterns(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
         part = thumbnails[start : start + _BLOCK].astype(np.float32)
         patterns[start : start + _BLOCK] = _unit(part - blurred(part, _BLUR), _FLATTEST * THUMBNAIL_SIDE)
     return patterns
+
+
+def _remembered(facts: FilmFacts) -> tuple[Pair, ...] | None:
+    """The pairs that an earlier process found among the same films in the same order; None where there is no readable note of them."""
+    if len(facts.names) < _WORTH_KEEPING:
+        return None
+    try:
+        rows = json.loads(_note(facts).read_bytes())
+        pairs = tuple(Pair(facts.names[i], facts.names[j], kind, similarity, change) for i, j, kind, similarity, change in rows)
+    except (OSError, ValueError, TypeError, IndexError):
+        return None
+    cache.mark_used(_note(facts))
+    return pairs
+
+
+def _remember(facts: FilmFacts, pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
+    if len(facts.names) >= _WORTH_KEEPING:
+        row = {name: number for number, name in enumerate(facts.names)}
+        note = _note(facts)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        write_json(note, [[row[pair.a], row[pair.b], pair.kind, pair.similarity, pair.change] for pair in pairs])
+        cache.enforce_limit(keep=[note])
+    return pairs
+
+
+def _note(facts: FilmFacts) -> Path:
+    """Where the pairs of these films are kept: by all that they depend on."""
+    digest = hashlib.sha256(f"{_RULE} {facts.details is not None} {' '.join(facts.sha256)}".encode())
+    for part in (facts.width, facts.height, facts.thumbnails):
+        digest.update(np.ascontiguousarray(part).data)
+    return table.cache_dir() / "copies" / f"{digest.hexdigest()}.json"
 
 
 def _search(facts: FilmFacts, progress: Listener) -> tuple[Pair, ...]:

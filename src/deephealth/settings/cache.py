@@ -16,8 +16,8 @@ from pathlib import Path
 from deephealth.errors import UsageError
 from deephealth.settings import table
 
-KINDS = ("features", "facts")
-_SUFFIXES = (".rec", ".records")
+KINDS = ("features", "facts", "copies")
+_SUFFIXES = (".rec", ".records", ".json")
 
 
 @dataclass(frozen=True)
