@@ -7,7 +7,12 @@ import os
 from pathlib import Path
 from types import ModuleType
 
+import hypothesis
 import pytest
+
+# Machines are shared and noisy: how long an example takes says nothing about the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
