@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -270,15 +269,6 @@ def test_cramers_v_of_one_column_is_undefined() -> None:
 
 def test_labels_that_can_be_exchanged_in_more_ways_than_a_float_holds() -> None:
     assert audited(noise_films(1500, side=16)).verdict == "none"
-
-
-@pytest.mark.slow
-def test_5000_films_take_less_than_a_minute() -> None:
-    films = noise_films(5000)
-    # Processor time of all threads: what else the machine does is no matter.
-    started = time.process_time()
-    audit_shortcuts(*films, CLASSES)
-    assert time.process_time() - started < 60
 
 
 @pytest.mark.shared
