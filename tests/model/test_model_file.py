@@ -123,6 +123,35 @@ def test_a_flipped_bit_is_refused_or_still_loads(tiny: ModuleType, data: st.Data
         assert "\n" not in str(error)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_that_asks_for_gigabytes_is_refused(tiny: ModuleType, packed: bool) -> None:
+    """One damaged bit in the size of the resized film, and ONNX Runtime takes all the memory there is."""
+    graph = onnx.load_from_string(tiny.model_bytes())
+    name = next(node.input[3] for node in graph.graph.node if node.op_type == "Resize")
+    size = next(tensor for tensor in graph.graph.initializer if tensor.name == name)
+    values = onnx.numpy_helper.to_array(size).copy()
+    values[-1] ^= 1 << 26
+    size.ClearField("raw_data")
+    size.ClearField("int64_data")
+    if packed:
+        size.int64_data.extend(values.tolist())
+    else:
+        size.raw_data = values.tobytes()
+    refused(graph.SerializeToString(), "names an array of")
+
+
+def test_a_novelty_that_is_no_number_is_refused(tiny: ModuleType) -> None:
+    model = onnx.load_from_string(tiny.model_bytes())
+    node = next(node for node in model.graph.node if "novelty" in node.output)
+    node.output[0] = "inner"
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([2], np.int64), "twice"))
+    model.graph.node.append(onnx.helper.make_node("Expand", ["inner", "twice"], ["novelty"]))
+    del model.graph.output[[output.name for output in model.graph.output].index("novelty")]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("novelty", onnx.TensorProto.FLOAT, [2]))
+    with pytest.raises(ModelFileError, match="expected one number"):
+        Model.load(model.SerializeToString()).run(np.zeros((40, 40), np.uint8))
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
 def test_other_bytes_are_refused(data: bytes) -> None:

@@ -112,6 +112,8 @@ class Model:
                 f"The model failed on a film of {list(pixels.shape)} ({_first_line(error)}); run `model verify`."
             ) from error
         probabilities, logits, features, heatmap, novelty = answer
+        if np.ndim(novelty):
+            raise ModelFileError(f"The model's novelty has the shape {list(novelty.shape)}, expected one number; get the file again.")
         return Outputs(probabilities, logits, features, heatmap, float(novelty))
 
 

@@ -7,6 +7,7 @@ the onnx package (slow to import) stays out of `predict`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -19,7 +20,11 @@ _MODEL_IR, _MODEL_GRAPH, _MODEL_OPSET, _MODEL_METADATA, _MODEL_TRAINING, _MODEL_
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_SPARSE = 1, 5, 11, 12, 15
 _NODE_ATTRIBUTE, _NODE_DOMAIN = 5, 7
 _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
-_TENSOR_EXTERNAL, _TENSOR_LOCATION = 13, 14
+_TENSOR_TYPE, _TENSOR_INT64, _TENSOR_RAW, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 2, 7, 9, 13, 14
+_INT64 = 7
+_SHAPE_BYTES = 8 * 6  # of an array of whole numbers short enough to be a shape
+_MOST_VALUES = 1 << 28  # of an array that a graph may ask for by name of its shape: 1 GB of float32
+_TO_THE_END = (1 << 63) - 1  # what a slice writes for "as far as there is"
 
 
 class WireError(ValueError):
@@ -147,9 +152,21 @@ class _Walk:
             self.tensor(value)
 
     def tensor(self, data: memoryview) -> None:
+        kind, numbers = 0, list[int]()
         for number, value in self.fields(data):
             if number == _TENSOR_EXTERNAL or (number == _TENSOR_LOCATION and value):
                 self.facts.external = True
+            elif number == _TENSOR_TYPE and isinstance(value, int):
+                kind = value
+            elif number == _TENSOR_RAW and not isinstance(value, int) and len(value) <= _SHAPE_BYTES and len(value) % 8 == 0:
+                numbers += [int.from_bytes(value[at : at + 8], "little", signed=True) for at in range(0, len(value), 8)]
+            elif number == _TENSOR_INT64:
+                numbers += [value] if isinstance(value, int) else _packed(value)
+        if kind != _INT64 or len(numbers) * 8 > _SHAPE_BYTES or _TO_THE_END in numbers:
+            return
+        # ONNX Runtime allocates whatever a Resize, an Expand or a Tile names, 23 GB for one damaged bit.
+        if (asked := math.prod(max(1, abs(value)) for value in numbers)) > _MOST_VALUES:
+            raise WireError(f"it names an array of {asked} values, more than {_MOST_VALUES}, which is refused")
 
     def shape(self, data: memoryview) -> tuple[int | str, ...]:
         # ValueInfo.type (2) . tensor_type (1) . shape (2) . dim (1) . dim_value (1) or dim_param (2)
@@ -161,6 +178,15 @@ class _Walk:
             value = held.get(1, held.get(2, memoryview(b"?")))
             sizes.append(value if isinstance(value, int) else bytes(value).decode("utf-8", "replace"))
         return tuple(sizes)
+
+
+def _packed(data: memoryview) -> list[int]:
+    """Whole numbers packed one after another, of which a negative one is written as its two's complement."""
+    numbers, at = list[int](), 0
+    while at < len(data) and len(numbers) * 8 <= _SHAPE_BYTES:
+        value, at = _varint(data, at)
+        numbers.append(value - (1 << 64) if value >> 63 else value)
+    return numbers
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
