@@ -221,7 +221,7 @@ def _ece(probabilities: Floats, labels: Ints, bootstrap: PatientBootstrap) -> In
     if not len(labels):
         return UNKNOWN
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    bins = _bins(len(labels))
+    bins = metrics.bins_for(len(labels))
     value = metrics.ece_equal_mass(confidence, right, bins)
     if bootstrap.n_patients < 2:
         return Interval(value, None, None, bootstrap.n_films, bootstrap.n_patients)
@@ -232,16 +232,11 @@ def _ece(probabilities: Floats, labels: Ints, bootstrap: PatientBootstrap) -> In
     return Interval(value, min(value, low), min(1.0, max(value, high)), bootstrap.n_films, bootstrap.n_patients)
 
 
-def _bins(n: int) -> int:
-    """At most 15 bins, and about 20 films in each."""
-    return max(2, min(15, n // 20))
-
-
 def _reliability(films: _Films, bootstrap: PatientBootstrap) -> tuple[ReliabilityBin, ...]:
     if not len(films.labels):
         return ()
     confidence, right = films.probabilities.max(axis=1), films.answers == films.labels
-    number = metrics.equal_mass_bins(confidence, min(10, _bins(len(films.labels))))
+    number = metrics.equal_mass_bins(confidence, min(10, metrics.bins_for(len(films.labels))))
     return tuple(ReliabilityBin(float(confidence[number == b].mean()), bootstrap.proportion(right, number == b)) for b in np.unique(number))
 
 

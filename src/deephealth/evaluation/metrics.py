@@ -129,6 +129,11 @@ def log_loss(probabilities: ArrayLike, labels: ArrayLike) -> float:
     return _mean(log_loss_terms(probabilities, labels))
 
 
+def bins_for(n: int) -> int:
+    """How many bins n films are sorted into for their calibration: at most 15, and about 20 films in each."""
+    return max(2, min(15, n // 20))
+
+
 def equal_mass_bins(confidence: ArrayLike, bins: int = 15) -> Ints:
     """Bin number of every film, [n]: bins of (nearly) equal numbers of films by rising confidence; equal values share a bin."""
     value = np.asarray(confidence, dtype=np.float64)

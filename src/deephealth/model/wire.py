@@ -23,7 +23,7 @@ _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22
 _TENSOR_TYPE, _TENSOR_INT64, _TENSOR_RAW, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 2, 7, 9, 13, 14
 _INT64 = 7
 _SHAPE_BYTES = 8 * 6  # of an array of whole numbers short enough to be a shape
-_MOST_VALUES = 1 << 28  # of an array that a graph may ask for by name of its shape: 1 GB of float32
+_MOST_VALUES = 1 << 26  # of an array that a graph may name by its shape: a film of 8,192 px a side, 256 MB of float32
 _TO_THE_END = (1 << 63) - 1  # what a slice writes for "as far as there is"
 
 

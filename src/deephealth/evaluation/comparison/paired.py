@@ -118,11 +118,10 @@ def mean_difference(bootstrap: PatientBootstrap, a: ArrayLike, b: ArrayLike) -> 
 def ece_difference(bootstrap: PatientBootstrap, a: tuple[Floats, ArrayLike], b: tuple[Floats, ArrayLike]) -> Interval:
     """The difference B - A of the ECE; a, b: (confidence [n], right or not [n]).
 
-    With the bins and the basic bootstrap interval of an evaluation: in it the excess that the ECE of a resample has over that of the set
-    cancels.
-    No interval with fewer than ten patients.
+    With the bins of an evaluation and the basic bootstrap interval, in which the excess that the ECE of a resample has over that of the set
+    cancels. No interval with fewer than ten patients.
     """
-    values, drawn, bins = [], [], max(2, min(15, bootstrap.n_films // 20))
+    values, drawn, bins = [], [], metrics.bins_for(bootstrap.n_films)
     for confidence, right in (a, b):
         values.append(metrics.ece_equal_mass(confidence, right, bins))
         number = np.unique(metrics.equal_mass_bins(confidence, bins), return_inverse=True)[1]

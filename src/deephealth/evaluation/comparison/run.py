@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from deephealth import __version__
 from deephealth.datasets.duplicates import match_seen
 from deephealth.datasets.facts import FilmFacts, scan_films
 from deephealth.datasets.index import DatasetIndex, Film
@@ -21,6 +19,7 @@ from deephealth.evaluation.calibration import positive_score
 from deephealth.evaluation.comparison.page import write_comparison
 from deephealth.evaluation.comparison.results import Comparison, ComparisonContext, ModelFacts
 from deephealth.evaluation.comparison.scores import Answers, Point, compare_answers
+from deephealth.evaluation.context import versions
 from deephealth.evaluation.intervals import DRAWS
 from deephealth.evaluation.metrics import Floats
 from deephealth.evaluation.results import Problem
@@ -198,12 +197,8 @@ def _context(
         seed=seed,
         draws=DRAWS,
         problems=tuple(problems),
-        versions=_versions(),
+        versions=versions(),
     )
-
-
-def _versions() -> Mapping[str, str]:
-    return {"deephealth": __version__, "python": platform.python_version(), "numpy": np.__version__}
 
 
 def _path(path: str | Path | None) -> Path | None:
