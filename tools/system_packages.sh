@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Programs the tests run against for real: Chromium opens the report, DCMTK reads and writes DICOM as a peer. Fails when they cannot be had.
+# Programs the tests run against for real: Chromium opens report and page, DCMTK reads and writes DICOM as a peer, PostgreSQL keeps the
+# service's rows. Fails when they cannot be had.
 set -euo pipefail
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
 command -v dcmdump >/dev/null || missing+=(dcmtk)
+compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
 [ ${#missing[@]} = 0 ] && exit 0
 root=()
 [ "$(id -u)" = 0 ] || root=(sudo)

@@ -1,0 +1,1 @@
+"""What the service keeps: rows in one database, films and models by content in one folder."""
