@@ -1,0 +1,32 @@
+"""What every endpoint may use, made once when the service starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from deephealth.service.config import ServiceConfig
+from deephealth.service.store.blobs import Blobs
+from deephealth.service.store.database import Database
+
+
+@dataclass
+class Services:
+    """The parts of one running service."""
+
+    config: ServiceConfig
+    database: Database
+    blobs: Blobs
+
+
+def services(request: Request) -> Services:
+    """A FastAPI dependency: the parts of this service."""
+    found: Services = request.app.state.services
+    return found
+
+
+def language(request: Request) -> str:
+    """A FastAPI dependency: "es" or "en", as Accept-Language (or ?lang=) asks."""
+    asked = request.query_params.get("lang") or request.headers.get("accept-language", "")
+    return "es" if asked.strip().lower().startswith("es") else "en"
