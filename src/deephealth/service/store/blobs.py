@@ -1,4 +1,4 @@
-"""Films, models and reports, each under the SHA-256 of its bytes: put, open, delete, so that an object store can take the folder's place."""
+"""Films, models and reports, each under the SHA-256 of its bytes: put, open, delete, so that an object store can replace the folder."""
 
 from __future__ import annotations
 
