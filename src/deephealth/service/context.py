@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from deephealth.service.config import ServiceConfig
 from deephealth.service.store.blobs import Blobs
@@ -30,3 +31,10 @@ def language(request: Request) -> str:
     """A FastAPI dependency: "es" or "en", as Accept-Language (or ?lang=) asks."""
     asked = request.query_params.get("lang") or request.headers.get("accept-language", "")
     return "es" if asked.strip().lower().startswith("es") else "en"
+
+
+Parts = Annotated[Services, Depends(services)]
+"""An endpoint's parameter: the parts of this service."""
+
+InLanguage = Annotated[str, Depends(language)]
+"""An endpoint's parameter: "en" or "es"."""
