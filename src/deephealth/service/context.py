@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
 from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.database import Database
@@ -18,6 +19,7 @@ class Services:
     config: ServiceConfig
     database: Database
     blobs: Blobs
+    pool: Pool
 
 
 def services(request: Request) -> Services:
