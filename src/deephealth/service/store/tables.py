@@ -1,4 +1,4 @@
-"""Every table of the service, for SQLite and PostgreSQL alike. A change here needs a migration beside it (store/migrations).
+"""Every table of the service, for SQLite and PostgreSQL alike. A change here needs the next version beside it (migrate.py).
 
 Times are seconds since 1970 in UTC (float), so that both databases keep and sort them alike. Identifiers are random, 16 hexadecimal digits,
 but for what has a hash of its own. `deleted` hides a row and can be undone; the clean-up removes it for good when its time is over.
@@ -18,6 +18,7 @@ metadata = MetaData(
 )
 
 _ID = String(16)
+_JSON = JSON(none_as_null=True)  # None is NULL, not the word null
 _SHA256 = String(64)
 
 projects = Table(
@@ -26,7 +27,7 @@ projects = Table(
     Column("id", _ID, primary_key=True),
     Column("name", String(200), nullable=False),
     Column("salt", String(32), nullable=False),  # of the patients' keys: the same patient has another key in every project
-    Column("settings", JSON, nullable=False, default=dict),
+    Column("settings", _JSON, nullable=False, default=dict),
     Column("created", Float, nullable=False),
     Column("changed", Float, nullable=False),
     Column("deleted", Float),  # when; null: not deleted
@@ -53,7 +54,7 @@ films = Table(
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("patient", String(32)),  # salted hash; null: unknown
-    Column("facts", JSON, nullable=False, default=dict),  # perceptual hash, novelty, age, sex, view
+    Column("facts", _JSON, nullable=False, default=dict),  # perceptual hash, novelty, age, sex, view
     Column("added", Float, nullable=False),
     Column("deleted", Float),
     Index("ix_films_project_added", "project", "added", "id"),
@@ -68,7 +69,7 @@ uploads = Table(
     Column("name", String(400), nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("sha256", _SHA256),  # as the client promised; null: no promise
-    Column("added", JSON),  # what became of it, once all bytes were there
+    Column("added", _JSON),  # what became of it, once all bytes were there
     Column("changed", Float, nullable=False),
 )
 
@@ -79,7 +80,7 @@ jobs = Table(
     Column("project", _ID, ForeignKey("projects.id", ondelete="CASCADE"), index=True),
     Column("kind", String(20), nullable=False),
     Column("state", String(20), nullable=False, index=True),
-    Column("plan", JSON, nullable=False),  # what it was asked to do
+    Column("plan", _JSON, nullable=False),  # what it was asked to do
     Column("created", Float, nullable=False),
     Column("started", Float),
     Column("ended", Float),
@@ -107,7 +108,7 @@ settings = Table(
     "settings",
     metadata,
     Column("name", String(60), primary_key=True),
-    Column("value", JSON, nullable=False),
+    Column("value", _JSON, nullable=False),
 )
 
 users = Table(
@@ -149,7 +150,7 @@ audit_log = Table(
     Column("time", Float, nullable=False),
     Column("user", String(60), nullable=False),
     Column("action", String(60), nullable=False),
-    Column("about", JSON, nullable=False),  # identifiers and hashes, never a name of a file or patient
+    Column("about", _JSON, nullable=False),  # identifiers and hashes, never a name of a file or patient
     Column("previous", _SHA256, nullable=False),
     Column("sha256", _SHA256, nullable=False),  # of previous and everything above
 )
