@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
 from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.database import Database
@@ -19,6 +20,7 @@ class Services:
     config: ServiceConfig
     database: Database
     blobs: Blobs
+    pool: Pool
 
 
 def services(request: Request) -> Services:
