@@ -6,7 +6,7 @@ but for what has a hash of its own. `deleted` hides a row and can be undone; the
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, UniqueConstraint
 
 metadata = MetaData(
     naming_convention={
@@ -50,11 +50,14 @@ films = Table(
     Column("project", _ID, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
     Column("class", _ID, ForeignKey("classes.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("blob", _SHA256, nullable=False, index=True),  # the de-identified film
+    Column("thumbnail", _SHA256, nullable=False, index=True),  # a small JPEG or PNG of it, a blob too
+    Column("kind", String(10), nullable=False),  # of the blob: jpeg, png, ...
     Column("name", String(400), nullable=False),  # as the user's file was called; never exported, never logged
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("patient", String(32)),  # salted hash; null: unknown
-    Column("facts", _JSON, nullable=False, default=dict),  # perceptual hash, novelty, age, sex, view
+    Column("phash", String(64), nullable=False),  # perceptual hash, in hexadecimal
+    Column("facts", _JSON, nullable=False, default=dict),  # novelty, why the gate refuses it, age, sex, view, whether it is synthetic
     Column("added", Float, nullable=False),
     Column("deleted", Float),
     Index("ix_films_project_added", "project", "added", "id"),
@@ -85,7 +88,7 @@ jobs = Table(
     Column("started", Float),
     Column("ended", Float),
     Column("attempts", Integer, nullable=False, default=0),
-    Column("problem", Text, nullable=False, default=""),
+    Column("problem", _JSON),  # {"code", "en", "es"}; null: none
     Column("model", _SHA256),
 )
 

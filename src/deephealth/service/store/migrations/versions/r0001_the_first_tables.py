@@ -1,4 +1,4 @@
-"""The first tables."""
+"""the first tables."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def upgrade() -> None:
         sa.Column("started", sa.Float(), nullable=True),
         sa.Column("ended", sa.Float(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("problem", sa.Text(), nullable=False),
+        sa.Column("problem", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("model", sa.String(length=64), nullable=True),
         sa.ForeignKeyConstraint(["project"], ["projects.id"], name=op.f("fk_jobs_project_projects"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
@@ -130,10 +130,13 @@ def upgrade() -> None:
         sa.Column("project", sa.String(length=16), nullable=False),
         sa.Column("class", sa.String(length=16), nullable=False),
         sa.Column("blob", sa.String(length=64), nullable=False),
+        sa.Column("thumbnail", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("name", sa.String(length=400), nullable=False),
         sa.Column("width", sa.Integer(), nullable=False),
         sa.Column("height", sa.Integer(), nullable=False),
         sa.Column("patient", sa.String(length=32), nullable=True),
+        sa.Column("phash", sa.String(length=64), nullable=False),
         sa.Column("facts", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("added", sa.Float(), nullable=False),
         sa.Column("deleted", sa.Float(), nullable=True),
@@ -145,6 +148,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_films_blob"), ["blob"], unique=False)
         batch_op.create_index(batch_op.f("ix_films_class"), ["class"], unique=False)
         batch_op.create_index("ix_films_project_added", ["project", "added", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_films_thumbnail"), ["thumbnail"], unique=False)
 
     op.create_table(
         "uploads",
