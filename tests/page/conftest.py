@@ -278,7 +278,11 @@ def axe() -> Axe:
         page.evaluate(script)
         found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
         serious = [one for one in found["violations"] if one["impact"] in ("serious", "critical")]
-        told = [f"{one['id']} ({one['impact']}): {one['help']}\n    {node['html'][:200]}\n    {node['failureSummary']}" for one in serious for node in one["nodes"][:3]]
+        told = [
+            f"{one['id']} ({one['impact']}): {one['help']}\n    {node['html'][:200]}\n    {node['failureSummary']}"
+            for one in serious
+            for node in one["nodes"][:3]
+        ]
         assert not serious, f"{page.url}\n" + "\n".join(told)
 
     return check
