@@ -11,6 +11,8 @@ from deephealth import __version__
 from deephealth.service import problems
 from deephealth.service.config import ServiceConfig
 from deephealth.service.context import Services
+from deephealth.service.security import router as accounts
+from deephealth.service.security.protect import protect
 from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.database import Database
 
@@ -29,4 +31,6 @@ def create_app(config: ServiceConfig) -> FastAPI:
 
     app = FastAPI(title="Deep Health", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_exception_handler(problems.ServiceProblem, problems.handle)
+    app.include_router(accounts.router, prefix="/api/v1")
+    protect(app, config)
     return app

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import Request
 
 from deephealth.service.config import ServiceConfig
+from deephealth.service.security.sign_in import Accounts
 from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.database import Database
 
@@ -18,6 +19,7 @@ class Services:
     config: ServiceConfig
     database: Database
     blobs: Blobs
+    accounts: Accounts = field(default_factory=Accounts)
 
 
 def services(request: Request) -> Services:
