@@ -18,12 +18,14 @@ check: .venv-test/ready $(PAGE) ## the fast part of the tests and the linters, i
 	.venv-test/bin/python -m pytest -n 2 --dist worksteal -m "not slow and not train" -q
 	$(MAKE) --no-print-directory lint
 
-lint: .venv-test/ready ## ruff, mypy, the layer contract, the docs
+lint: .venv-test/ready $(PAGE) ## ruff, mypy, the layer contract, the docs, the page's types and units
 	.venv-test/bin/ruff check .
 	.venv-test/bin/ruff format --check .
 	.venv-test/bin/mypy
 	.venv-test/bin/lint-imports
 	.venv-test/bin/python tools/check_docs.py
+	tools/node.sh npm run --silent check
+	tools/node.sh npm run --silent test
 
 bench: .venv-test/ready ## ratios measured in one run
 	.venv-test/bin/python -m benchmarks $(BENCH)
@@ -48,5 +50,5 @@ clean: ## remove environments and caches, keep runs
 .venv-test/ready: pyproject.toml constraints.txt tools/make_venv.sh
 	@tools/make_venv.sh .venv-test "$(PYTHON)" ".[serve,postgres,train,dev]"
 
-$(PAGE): tools/build_page.sh frontend/package-lock.json frontend/index.html frontend/vite.config.ts $(shell find frontend/src frontend/public -type f)
-	@PYTHON="$(PYTHON)" tools/build_page.sh
+$(PAGE): tools/node.sh frontend/package-lock.json frontend/index.html frontend/vite.config.ts $(shell find frontend/src frontend/public -type f)
+	@PYTHON="$(PYTHON)" tools/node.sh npm run --silent build -- --logLevel warn

@@ -1,5 +1,5 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte'
-import { defineConfig } from 'vite'
+import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   plugins: [svelte()],
@@ -14,4 +14,6 @@ export default defineConfig({
   // `npm run dev` beside `deephealth serve`.
   server: { proxy: { '/api': 'http://127.0.0.1:8000' } },
   worker: { format: 'es' },
+  // Components are rendered to text in Node; what needs a real browser is tested in one (tests/page).
+  test: { setupFiles: './src/testing.ts' },
 })

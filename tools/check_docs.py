@@ -92,7 +92,9 @@ def _code(block: str) -> list[str]:
 
 
 def _forbidden_words() -> Iterator[str]:
-    files = [*_pages(), *(ROOT / "src").rglob("*.py"), *(ROOT / "src").rglob("*.j2"), *(ROOT / "src").rglob("*.json")]
+    source, page = ROOT / "src", ROOT / "frontend" / "src"
+    kinds = {source: ("*.py", "*.j2", "*.json"), page: ("*.ts", "*.svelte")}
+    files = [*_pages(), *(path for folder, patterns in kinds.items() for pattern in patterns for path in folder.rglob(pattern))]
     for path in files:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             if found := FORBIDDEN.search(line):

@@ -226,7 +226,8 @@ export interface ProjectFilm {
 }
 // GET /projects/{id}/films?class=&after=&limit=200&deleted= -> {films: ProjectFilm[], next: string | null}
 // PATCH /projects/{id}/films {films: string[], class?: string, deleted?: boolean, patient?: string|null} -> {films: ProjectFilm[]}  (undo: the opposite)
-// POST /projects/{id}/films?class=ID (multipart, field `file`, many) -> Added
+// POST /projects/{id}/films?class=ID (multipart, field `file`, many) -> Added. With header Idempotency-Key (16-64 hexadecimal digits), the same
+// key again is answered as the first time and adds nothing: the page repeats a post whose answer a broken connection swallowed.
 
 export interface Added {
   films: ProjectFilm[]
@@ -268,6 +269,8 @@ export interface Job {
   ended: string | null
   /** A sentence when failed. */
   problem: string
+  /** "" | "leakage" (the same film or patient on both sides of the split: `allow_leakage` trains all the same) | "data" | "failed" | ... */
+  problem_code: string
   progress: { stage: string; done: number; total: number } | null
   model: string | null
   artefacts: Artefact[]
@@ -276,7 +279,7 @@ export interface Job {
 // POST /jobs {kind: "evaluate", model, project} | {kind: "compare", model, other, project} -> 202 Job
 // GET /jobs?project=&state= -> {jobs: Job[]}; GET /jobs/{id}; POST /jobs/{id}/cancel -> Job
 // GET /jobs/{id}/events: server-sent events; id: line number from 1, event: the kind below, data: JSON. Last-Event-ID (or ?after=) replays.
-// The last event is "JobEnded" {state, problem, model}. A comment line every 15 s keeps the connection.
+// The last event is "JobEnded" {state, problem, problem_code, model}. A comment line every 15 s keeps the connection.
 
 export type JobEvent =
   | { event: 'RunStarted'; time: number; command: string; data: string; seed: number; threads: number }
@@ -286,7 +289,7 @@ export type JobEvent =
   | ({ event: 'StepDone'; time: number; step: number } & Measured)
   | { event: 'Note'; time: number; text: string }
   | { event: 'RunFinished'; time: number; model: string; report: string }
-  | { event: 'JobEnded'; time: number; state: JobState; problem: string; model: string | null }
+  | { event: 'JobEnded'; time: number; state: JobState; problem: string; problem_code: string; model: string | null }
 
 export interface Measured {
   loss: number

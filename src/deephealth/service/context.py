@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
+from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
 from deephealth.service.security.sign_in import Accounts
 from deephealth.service.store.blobs import Blobs
@@ -19,6 +21,7 @@ class Services:
     config: ServiceConfig
     database: Database
     blobs: Blobs
+    pool: Pool
     accounts: Accounts = field(default_factory=Accounts)
 
 
@@ -32,3 +35,10 @@ def language(request: Request) -> str:
     """A FastAPI dependency: "es" or "en", as Accept-Language (or ?lang=) asks."""
     asked = request.query_params.get("lang") or request.headers.get("accept-language", "")
     return "es" if asked.strip().lower().startswith("es") else "en"
+
+
+Parts = Annotated[Services, Depends(services)]
+"""An endpoint's parameter: the parts of this service."""
+
+InLanguage = Annotated[str, Depends(language)]
+"""An endpoint's parameter: "en" or "es"."""

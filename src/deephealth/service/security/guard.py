@@ -16,6 +16,7 @@ from fastapi.routing import iter_route_contexts
 from deephealth.service.problems import ServiceProblem
 
 Role = Literal["viewer", "editor", "admin"]
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 ROLES: tuple[Role, ...] = ("viewer", "editor", "admin")
 
 # What anyone may ask for: that the service lives, how one gets in, and the page, which holds nobody's data.
@@ -63,35 +64,40 @@ def not_signed_in() -> ServiceProblem:
 
 @dataclass(frozen=True)
 class Requirement:
-    """The least role a route needs; as a dependency it lets nobody less in."""
+    """The least role a route needs, and, where that is more, the least to change anything; as a dependency it lets nobody less in."""
 
     role: Role
+    to_change: Role | None = None
+
+    def needed(self, method: str) -> Role:
+        """The least role for a request of that method."""
+        return self.role if method in SAFE_METHODS else self.to_change or self.role
 
     async def __call__(self, request: Request) -> None:
         """401 for nobody, 403 for a lesser role."""
-        user = current_user(request)
-        if not allows(user.role, self.role):
+        user, needed = current_user(request), self.needed(request.method)
+        if not allows(user.role, needed):
             raise ServiceProblem(
                 403,
                 "role",
-                (f"This needs the role {self.role}, and {user.name} has the role {user.role}; ask whoever administers this service.",
-                 f"Esto requiere el rol {self.role} y {user.name} tiene el rol {user.role}; pídalo a quien administra este servicio."),
+                (f"This needs the role {needed}, and {user.name} has the role {user.role}; ask whoever administers this service.",
+                 f"Esto requiere el rol {needed} y {user.name} tiene el rol {user.role}; pídalo a quien administra este servicio."),
             )  # fmt: skip
 
 
 viewer = Depends(Requirement("viewer"))
 editor = Depends(Requirement("editor"))
 admin = Depends(Requirement("admin"))
+viewer_or_editor = Depends(Requirement("viewer", to_change="editor"))
 
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str, Role | None]]:
     """(method, path, least role) of every route of `app`; the role is None where none is stated."""
     for route in iter_route_contexts(app.routes):
         stated = [dependency.dependency for dependency in getattr(route, "dependencies", None) or []]
-        needed = [requirement.role for requirement in stated if isinstance(requirement, Requirement)]
-        role = max(needed, key=ROLES.index, default=None)
-        for method in sorted(getattr(route, "methods", None) or {"*"}):
-            yield method, str(getattr(route, "path", "")), role
+        requirements = [requirement for requirement in stated if isinstance(requirement, Requirement)]
+        for method in sorted(route.methods or {"*"}):
+            yield method, route.path or "", max((one.needed(method) for one in requirements), key=ROLES.index, default=None)
 
 
 def unguarded(app: FastAPI) -> list[str]:

@@ -47,16 +47,18 @@ class Identity:
 
 
 def _session_user(database: Database, secret: str) -> User | None:
-    with database.begin() as connection:
+    with database.read() as connection:
         row = accounts.session_user(connection, secret)
-        if row and accounts.worth_noting(row["idle"]):
+    if row and accounts.worth_noting(row["idle"]):
+        with database.begin() as connection:
             accounts.touch_session(connection, secret)
     return User(row["name"], row["role"], "session") if row else None
 
 
 def _token_user(database: Database, secret: str) -> User | None:
-    with database.begin() as connection:
+    with database.read() as connection:
         row = accounts.token_user(connection, secret)
-        if row and accounts.worth_noting(row["idle"]):
+    if row and accounts.worth_noting(row["idle"]):
+        with database.begin() as connection:
             accounts.touch_token(connection, row["id"])
     return User(row["name"], min(row["role"], row["token_role"], key=ROLES.index), "token") if row else None

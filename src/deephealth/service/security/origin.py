@@ -11,9 +11,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deephealth.service.config import ServiceConfig
 from deephealth.service.problems import ServiceProblem
+from deephealth.service.security.guard import SAFE_METHODS
 from deephealth.service.security.sessions import cookie
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 

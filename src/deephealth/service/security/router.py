@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from deephealth.service.context import Services, services
+from deephealth.service.context import Parts
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.security import schemas, sessions
 from deephealth.service.security.guard import User, admin, allows, current_user, viewer
@@ -15,26 +15,25 @@ from deephealth.service.security.limits import address
 from deephealth.service.security.sign_in import change_password, sign_in
 from deephealth.service.store import accounts, audit_log
 
-router = APIRouter(tags=["accounts"])
-Here = Annotated[Services, Depends(services)]
+router = APIRouter(prefix="/api/v1", tags=["accounts"])
 Me = Annotated[User, Depends(current_user)]
 
 
 @router.post("/session")
-def open_session(asked: schemas.SignIn, here: Here, request: Request, response: Response) -> schemas.Who:
+def open_session(asked: schemas.SignIn, parts: Parts, request: Request, response: Response) -> schemas.Who:
     """Sign in: the answer sets the session's cookie."""
-    if here.config.access != "accounts":
+    if parts.config.access != "accounts":
         raise _no_accounts()
-    user, secret = sign_in(here.database, here.accounts, asked.name, asked.password, address(request.scope))
-    sessions.set_cookie(response, secret, secure=sessions.secure(request.scope, here.config))
+    user, secret = sign_in(parts.database, parts.accounts, asked.name, asked.password, address(request.scope))
+    sessions.set_cookie(response, secret, secure=sessions.secure(request.scope, parts.config))
     return schemas.Who(name=user.name, role=user.role)
 
 
 @router.delete("/session", status_code=204, dependencies=[viewer])
-def close_session(here: Here, me: Me, request: Request, response: Response, everywhere: bool = False) -> None:
+def close_session(parts: Parts, me: Me, request: Request, response: Response, everywhere: bool = False) -> None:
     """Sign out; with everywhere=true on every device."""
     secret = sessions.cookie(request.scope)
-    with here.database.begin() as connection:
+    with parts.database.begin() as connection:
         if everywhere:
             accounts.end_sessions(connection, me.name)
         elif secret:
@@ -44,25 +43,25 @@ def close_session(here: Here, me: Me, request: Request, response: Response, ever
 
 
 @router.put("/session/password", status_code=204, dependencies=[viewer])
-def new_password(asked: schemas.NewPassword, here: Here, me: Me, response: Response) -> None:
+def new_password(asked: schemas.NewPassword, parts: Parts, me: Me, response: Response) -> None:
     """Change one's own password; every session ends, this one too."""
     _only_signed_in(me)
-    change_password(here.database, here.accounts, me, asked.current, asked.new)
+    change_password(parts.database, parts.accounts, me, asked.current, asked.new)
     sessions.forget_cookie(response)
 
 
 @router.get("/users", dependencies=[admin])
-def list_users(here: Here) -> schemas.AccountList:
+def list_users(parts: Parts) -> schemas.AccountList:
     """Every user."""
-    with here.database.begin() as connection:
+    with parts.database.read() as connection:
         return schemas.AccountList(users=[_account(row) for row in accounts.all_users(connection)])
 
 
 @router.post("/users", status_code=201, dependencies=[admin])
-def add_user(asked: schemas.NewAccount, here: Here, me: Me) -> schemas.Account:
+def add_user(asked: schemas.NewAccount, parts: Parts, me: Me) -> schemas.Account:
     """Add a user."""
-    hashed = here.accounts.passwords.hash(asked.password)
-    with here.database.begin() as connection:
+    hashed = parts.accounts.passwords.hash(asked.password)
+    with parts.database.begin() as connection:
         accounts.add_user(connection, asked.name, hashed, asked.role)
         row = accounts.the_user(connection, asked.name)
         audit_log.append(connection, me.name, "user.add", {"user": row["name"], "role": asked.role})
@@ -70,10 +69,10 @@ def add_user(asked: schemas.NewAccount, here: Here, me: Me) -> schemas.Account:
 
 
 @router.patch("/users/{name}", dependencies=[admin])
-def change_user(name: str, asked: schemas.AccountChange, here: Here, me: Me) -> schemas.Account:
+def change_user(name: str, asked: schemas.AccountChange, parts: Parts, me: Me) -> schemas.Account:
     """Change a user's role or password, disable or enable them."""
-    hashed = here.accounts.passwords.hash(asked.password) if asked.password else None
-    with here.database.begin() as connection:
+    hashed = parts.accounts.passwords.hash(asked.password) if asked.password else None
+    with parts.database.begin() as connection:
         accounts.change_user(connection, name, role=asked.role, disabled=asked.disabled, hashed=hashed)
         changed = asked.model_dump(exclude_none=True, exclude={"password"}) | ({"password": True} if hashed else {})
         row = accounts.the_user(connection, name)
@@ -82,23 +81,23 @@ def change_user(name: str, asked: schemas.AccountChange, here: Here, me: Me) -> 
 
 
 @router.delete("/users/{name}", status_code=204, dependencies=[admin])
-def remove_user(name: str, here: Here, me: Me) -> None:
+def remove_user(name: str, parts: Parts, me: Me) -> None:
     """Remove a user with their sessions and tokens."""
-    with here.database.begin() as connection:
+    with parts.database.begin() as connection:
         row = accounts.the_user(connection, name)
         accounts.remove_user(connection, name)
         audit_log.append(connection, me.name, "user.remove", {"user": row["name"]})
 
 
 @router.get("/tokens", dependencies=[viewer])
-def list_tokens(here: Here, me: Me) -> schemas.TokenList:
+def list_tokens(parts: Parts, me: Me) -> schemas.TokenList:
     """One's own tokens."""
-    with here.database.begin() as connection:
+    with parts.database.read() as connection:
         return schemas.TokenList(tokens=[_token(row) for row in accounts.tokens_of(connection, me.name)])
 
 
 @router.post("/tokens", status_code=201, dependencies=[viewer])
-def add_token(asked: schemas.NewToken, here: Here, me: Me) -> schemas.MadeToken:
+def add_token(asked: schemas.NewToken, parts: Parts, me: Me) -> schemas.MadeToken:
     """Make a token for a program; its secret is told this once."""
     _only_signed_in(me)
     if not allows(me.role, asked.role):
@@ -109,16 +108,16 @@ def add_token(asked: schemas.NewToken, here: Here, me: Me) -> schemas.MadeToken:
              f"El rol de un token es como máximo el suyo, {me.role}; elija ese u otro inferior."),
             about="role",
         )  # fmt: skip
-    with here.database.begin() as connection:
+    with parts.database.begin() as connection:
         row, secret = accounts.add_token(connection, me.name, asked.label, asked.role)
         audit_log.append(connection, me.name, "token.add", {"token": row["id"], "role": asked.role})
     return schemas.MadeToken(token=secret, **_token(row).model_dump())
 
 
 @router.delete("/tokens/{identifier}", status_code=204, dependencies=[viewer])
-def remove_token(identifier: str, here: Here, me: Me) -> None:
+def remove_token(identifier: str, parts: Parts, me: Me) -> None:
     """Revoke one of one's own tokens."""
-    with here.database.begin() as connection:
+    with parts.database.begin() as connection:
         if not accounts.remove_token(connection, me.name, identifier):
             raise ServiceProblem(
                 404,
@@ -131,10 +130,10 @@ def remove_token(identifier: str, here: Here, me: Me) -> None:
 
 @router.get("/audit-log", dependencies=[admin])
 def show_audit_log(
-    here: Here, after: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None, limit: Annotated[int, Query(ge=1, le=1000)] = 200
+    parts: Parts, after: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None, limit: Annotated[int, Query(ge=1, le=1000)] = 200
 ) -> schemas.AuditLog:
     """Entries after the number `after`, or the newest ones; and whether the whole log is as it was written."""
-    with here.database.begin() as connection:
+    with parts.database.read() as connection:
         found = audit_log.entries(connection, after=after, limit=limit)
         verdict = audit_log.verify(connection)
     shown = [schemas.AuditEntry(**{**entry, "time": _iso(entry["time"])}) for entry in found]

@@ -31,7 +31,7 @@ def sign_in(database: Database, desk: Accounts, name: str, password: str, addres
     wait = max(desk.by_address.take(address), desk.by_name.take(key))
     if wait:
         raise too_often(wait)
-    with database.begin() as connection:
+    with database.read() as connection:
         row = accounts.find_user(connection, name)
     right = desk.passwords.right(password, row["password"] if row else None)
     if row is None or row["disabled"] or not right:
@@ -55,7 +55,7 @@ def change_password(database: Database, desk: Accounts, user: User, current: str
     wait = desk.by_name.take(user.name)
     if wait:
         raise too_often(wait)
-    with database.begin() as connection:
+    with database.read() as connection:
         row = accounts.the_user(connection, user.name)
     if not desk.passwords.right(current, row["password"]):
         raise _wrong()

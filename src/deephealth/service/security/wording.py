@@ -27,7 +27,7 @@ _EXPECTED: Mapping[str, _Sentence] = {
     "extra_forbidden": lambda _: ("is not known here", "no se conoce aquí"),
     "string_type": lambda _: ("should be text", "debe ser texto"),
     "string_too_short": lambda c: (f"needs {c['min_length']} characters or more", f"debe tener al menos {c['min_length']} caracteres"),
-    "string_too_long": lambda c: (f"may have {c['max_length']} characters or fewer", f"debe tener como máximo {c['max_length']} caracteres"),
+    "string_too_long": lambda c: (f"may have {c['max_length']} characters or fewer", f"puede tener hasta {c['max_length']} caracteres"),
     "string_pattern_mismatch": lambda _: ("is not of the form described at /docs", "no tiene la forma descrita en /docs"),
     "literal_error": lambda c: (f"should be {c['expected']}", f"debe ser {c['expected'].replace(' or ', ' o ')}"),
     "int_type": lambda _: ("should be a whole number", "debe ser un número entero"),

@@ -1,6 +1,7 @@
 """Who did what and when: entries that are only ever added, each sealed with the hash of the one before.
 
-`append` goes into the transaction of the act itself, so that there is neither an act without its entry nor an entry without its act. Written are identifiers, hashes and counts, never what a file or a patient is called.
+`append` goes into the transaction of the act itself, so that there is neither an act without its entry nor an entry without its act.
+Written are identifiers, hashes and counts, never what a file or a patient is called.
 
 The row `audit-log` of the settings holds the newest entry's number and hash: it makes writers queue, on SQLite and PostgreSQL alike, and
 shows when entries are missing from the end. Who can rewrite the whole database can forge a whole chain too; against that, note the head
