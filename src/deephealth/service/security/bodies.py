@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deephealth.service.config import ServiceConfig
 from deephealth.service.problems import ServiceProblem
 
-_MB = 1 << 20
+_MB = 1_000_000
 _SMALL = 1 * _MB  # JSON and forms, which are held in memory whole
 _FILES = re.compile(r"/api/v1/(predictions|previews|models|projects/archive|projects/[^/]+/films)/?")
 _CHUNK = re.compile(r"/api/v1/uploads/[^/]+/?")

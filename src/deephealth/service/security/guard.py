@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.routing import iter_route_contexts
@@ -43,11 +43,17 @@ def allows(held: Role, needed: Role) -> bool:
     return ROLES.index(held) >= ROLES.index(needed)
 
 
-def current_user(request: Request) -> User:
+async def current_user(request: Request) -> User:
     """A FastAPI dependency: who asks, as the layer `Identity` found; 401 for nobody."""
-    user: User | None = getattr(request.state, "user", None)
+    user = await somebody(request)
     if user is None:
         raise not_signed_in()
+    return user
+
+
+async def somebody(request: Request) -> User | None:
+    """A FastAPI dependency: who asks; None for nobody, where anyone may ask."""
+    user: User | None = getattr(request.state, "user", None)
     return user
 
 
@@ -60,6 +66,13 @@ def not_signed_in() -> ServiceProblem:
          "Este servicio necesita saber quién es usted: inicie sesión o envíe un token en Authorization: Bearer."),
         headers={"WWW-Authenticate": "Bearer"},
     )  # fmt: skip
+
+
+Me = Annotated[User, Depends(current_user)]
+"""An endpoint's parameter: who asks."""
+
+Someone = Annotated[User | None, Depends(somebody)]
+"""An endpoint's parameter: who asks, or None."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,7 @@ class Requirement:
 
     async def __call__(self, request: Request) -> None:
         """401 for nobody, 403 for a lesser role."""
-        user, needed = current_user(request), self.needed(request.method)
+        user, needed = await current_user(request), self.needed(request.method)
         if not allows(user.role, needed):
             raise ServiceProblem(
                 403,

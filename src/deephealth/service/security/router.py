@@ -5,18 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from deephealth.service.context import Parts
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.security import schemas, sessions
-from deephealth.service.security.guard import User, admin, allows, current_user, viewer
+from deephealth.service.security.guard import Me, User, admin, allows, viewer
 from deephealth.service.security.limits import address
 from deephealth.service.security.sign_in import change_password, sign_in
 from deephealth.service.store import accounts, audit_log
 
 router = APIRouter(prefix="/api/v1", tags=["accounts"])
-Me = Annotated[User, Depends(current_user)]
 
 
 @router.post("/session")
