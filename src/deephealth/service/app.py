@@ -13,6 +13,8 @@ from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
 from deephealth.service.context import Services
 from deephealth.service.projects import router as projects
+from deephealth.service.reading import predictions
+from deephealth.service.reading import router as reading
 from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.database import Database
 
@@ -35,5 +37,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
     app = FastAPI(title="Deep Health", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_exception_handler(problems.ServiceProblem, problems.handle)
     app.include_router(projects.router)
+    app.include_router(predictions.router)
+    app.include_router(reading.router)
     app.include_router(page.router)  # last: it takes every address that is left
     return app
