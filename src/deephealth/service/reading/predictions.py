@@ -23,8 +23,9 @@ from deephealth.service.problems import ServiceProblem
 from deephealth.service.reading.answers import Judge, judge_of
 from deephealth.service.reading.schemas import AnsweringModel, Answers, Prediction, Total
 from deephealth.service.schemas import problems
+from deephealth.service.security.guard import viewer
 
-router = APIRouter(prefix="/api/v1", tags=["read"])
+router = APIRouter(prefix="/api/v1", tags=["read"], dependencies=[viewer])
 
 _AHEAD = 2  # films of one request in work for each worker, so that a batch does not keep single films waiting
 _BODY = {
