@@ -113,6 +113,6 @@ def _known(sentence: str) -> str | None:
 
 
 def _gap(text: str) -> str:
-    """What a sentence's gap holds: pieces known here are said in Spanish, numbers (not identifiers with more dots) take the decimal comma."""
+    """What a sentence's gap holds: pieces known here are said in Spanish, numbers (not identifiers) take the decimal comma."""
     pieces = [_known(piece) or piece for piece in text.split("; ")]
     return re.sub(r"(?<![\d.])(\d+)\.(\d+)(?![\d.])", r"\1,\2", "; ".join(pieces))
