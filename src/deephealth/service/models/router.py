@@ -19,16 +19,14 @@ from deephealth.service.models import describe, registry
 from deephealth.service.models.schemas import ModelChange, ModelDetail, Models, ModelSummary, Verified
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.schemas import problems
+from deephealth.service.security.guard import viewer_or_editor
+from deephealth.service.security.headers import REPORT_CONTENT_SECURITY
 from deephealth.service.store.models import ModelRow, register_model
 
-router = APIRouter(prefix="/api/v1/models", tags=["models"])
+router = APIRouter(prefix="/api/v1/models", tags=["models"], dependencies=[viewer_or_editor])
 
 Identifier = Annotated[str, InPath(pattern="^[0-9a-f]{64}$", description="SHA-256 of the model file")]
 _UNCHANGING = "private, max-age=31536000, immutable"
-# A report is a page of ours with names and texts of others in it: it may show itself and nothing else.
-_REPORT_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; form-action 'none'; sandbox"
-)
 _BODY = {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 
 
@@ -152,7 +150,7 @@ def _blob(parts: Services, name: str | None, kind: str, known: str) -> Response:
     if name is None or path is None or not path.is_file():
         raise _no_report()
     reply = _file(path, name, kind, known)
-    reply.headers["Content-Security-Policy"] = _REPORT_POLICY
+    reply.headers["Content-Security-Policy"] = REPORT_CONTENT_SECURITY
     return reply
 
 
