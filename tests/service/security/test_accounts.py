@@ -168,12 +168,11 @@ def test_users_are_made_changed_and_removed(served: Any) -> None:
 
 
 def test_somebody_can_always_administer(service_of: Any) -> None:
-    with with_users(service_of, "ada admin") as running:
-        with signed_in(running, "ada") as admin:
-            for change in ({"role": "viewer"}, {"disabled": True}):
-                assert admin.patch("/api/v1/users/ada", json=change).json()["code"] == "last-admin"
-            assert admin.delete("/api/v1/users/ada").json()["code"] == "last-admin"
-            assert admin.get("/api/v1/about").json()["user"]["role"] == "admin"
+    with with_users(service_of, "ada admin") as running, signed_in(running, "ada") as admin:
+        for change in ({"role": "viewer"}, {"disabled": True}):
+            assert admin.patch("/api/v1/users/ada", json=change).json()["code"] == "last-admin"
+        assert admin.delete("/api/v1/users/ada").json()["code"] == "last-admin"
+        assert admin.get("/api/v1/about").json()["user"]["role"] == "admin"
 
 
 def test_wrong_passwords_are_counted_by_name_known_or_not(service_of: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
+from argon2.exceptions import VerifyMismatchError
 
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.security.limits import too_often
@@ -22,7 +22,7 @@ class Passwords:
     def __init__(self, memory_kib: int = _MEMORY_KIB, passes: int = _PASSES) -> None:
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
         # As costly to check as any other, and nobody knows a password to it: for names that do not exist.
-        self._nobody = f"$argon2id$v=19$m={memory_kib},t={passes},p=1$bm9ib2R5LW5vYm9keQ$bm9ib2R5LW5vYm9keS1ub2JvZHktbm9ib2R5LW5vYm8"
+        self._nobody = f"$argon2id$v=19$m={memory_kib},t={passes},p=1${'A' * 22}${'A' * 43}"
         self._one = threading.Lock()
         self._places = threading.Semaphore(_WAITING)
 
@@ -46,7 +46,7 @@ class Passwords:
         try:
             with self._one:
                 return self._hasher.verify(hashed or self._nobody, password[: LONGEST + 1])
-        except VerificationError:
+        except VerifyMismatchError:
             return False
         finally:
             self._places.release()
