@@ -23,6 +23,8 @@ export function speak(chosen: Language): void {
   language = chosen
 }
 
+export const spoken = (): Language => language
+
 export interface Asked extends Omit<RequestInit, 'body'> {
   json?: unknown
   body?: BodyInit

@@ -17,7 +17,9 @@ from deephealth.settings.atomic import replacing
 FULL_EVIDENCE = 10.0
 """Logits at one place of the map that get the last colour."""
 
-_ALPHA = 0.6
+ALPHA = 0.6
+"""Opacity at full evidence."""
+
 _STRIP_PIXELS = 1 << 20
 
 # Sixteen even steps of inferno, perceptually uniform and readable by the colour-blind (van der Walt and Smith, matplotlib 1.5, CC0).
@@ -31,7 +33,7 @@ _INFERNO = np.array(
 
 
 def overlay(
-    pixels: NDArray[np.uint8], heatmap: NDArray[np.float32], *, alpha: float = _ALPHA, full: float = FULL_EVIDENCE
+    pixels: NDArray[np.uint8], heatmap: NDArray[np.float32], *, alpha: float = ALPHA, full: float = FULL_EVIDENCE
 ) -> NDArray[np.uint8]:
     """Colour `pixels` (uint8 [H, W] or [H, W, 3]) by `heatmap` (float [h, w], logits, of any coarser grid) -> uint8 [H, W, 3].
 
@@ -83,7 +85,7 @@ def colours(share: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def write_overlay(
-    path: Path, pixels: NDArray[np.uint8], heatmap: NDArray[np.float32], *, alpha: float = _ALPHA, full: float = FULL_EVIDENCE
+    path: Path, pixels: NDArray[np.uint8], heatmap: NDArray[np.float32], *, alpha: float = ALPHA, full: float = FULL_EVIDENCE
 ) -> Path:
     """Write `overlay` of the same arguments to `path` as PNG, whole or not at all, its scale said in the file; returns `path`."""
     from PIL import Image

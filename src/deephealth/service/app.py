@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from deephealth import __version__
-from deephealth.service import problems
+from deephealth.service import page, problems
+from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
 from deephealth.service.context import Services
+from deephealth.service.projects import router as projects
 from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.database import Database
 
@@ -21,12 +23,17 @@ def create_app(config: ServiceConfig) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         config.data.mkdir(parents=True, exist_ok=True)
-        app.state.services = Services(config, Database(config.database_url), Blobs(config.data / "blobs"))
+        pool = Pool(config)
+        app.state.services = Services(config, Database(config.database_url), Blobs(config.data / "blobs"), pool)
+        await pool.start()
         try:
             yield
         finally:
+            await pool.stop()
             app.state.services.database.close()
 
     app = FastAPI(title="Deep Health", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_exception_handler(problems.ServiceProblem, problems.handle)
+    app.include_router(projects.router)
+    app.include_router(page.router)  # last: it takes every address that is left
     return app

@@ -31,6 +31,9 @@ class ServiceConfig:
     quota_mb: int = 8000
     keep_days: float = 30.0
     requests_per_minute: int = 600
+    queue: int = 64
+    threads: int = 0
+    films_per_request: int = 2000
     secure_cookies: bool = False
     trusted_hosts: tuple[str, ...] = ()
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
+from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
 from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.database import Database
@@ -18,6 +20,7 @@ class Services:
     config: ServiceConfig
     database: Database
     blobs: Blobs
+    pool: Pool
 
 
 def services(request: Request) -> Services:
@@ -30,3 +33,10 @@ def language(request: Request) -> str:
     """A FastAPI dependency: "es" or "en", as Accept-Language (or ?lang=) asks."""
     asked = request.query_params.get("lang") or request.headers.get("accept-language", "")
     return "es" if asked.strip().lower().startswith("es") else "en"
+
+
+Parts = Annotated[Services, Depends(services)]
+"""An endpoint's parameter: the parts of this service."""
+
+InLanguage = Annotated[str, Depends(language)]
+"""An endpoint's parameter: "en" or "es"."""

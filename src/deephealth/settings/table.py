@@ -34,6 +34,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max_file_mb", 256, "largest film file or archive member, in MB, checked before reading"),
     Setting("max_archive_mb", 16_384, "largest sum of unpacked members read from one zip archive, in MB"),
     Setting("max_archive_members", 200_000, "largest number of members in one zip archive"),
+    Setting("data_dir", "", "folder of the service for everything it keeps; empty: $XDG_DATA_HOME/deephealth or ~/.local/share/deephealth"),
+    Setting("database", "", "address of the service's database, such as postgresql://USER@HOST/NAME; empty: SQLite in the data folder"),
+    Setting("quota_mb", 8000, "most that the service's data folder may hold, in MB; 0: no limit"),
+    Setting("keep_days", 30, "how long what was deleted on the page can be restored, in days; then it is removed for good"),
 )
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -62,4 +66,13 @@ def cache_dir() -> Path:
     if chosen:
         return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "deephealth"
+
+
+def data_dir() -> Path:
+    """The service's data folder (not created here)."""
+    chosen = text("data_dir")
+    if chosen:
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(base).expanduser() / "deephealth"

@@ -1,4 +1,4 @@
-"""Every table of the service, for SQLite and PostgreSQL alike. A change here needs a migration beside it (store/migrations).
+"""Every table of the service, for SQLite and PostgreSQL alike. A change here needs the next version beside it (migrate.py).
 
 Times are seconds since 1970 in UTC (float), so that both databases keep and sort them alike. Identifiers are random, 16 hexadecimal digits,
 but for what has a hash of its own. `deleted` hides a row and can be undone; the clean-up removes it for good when its time is over.
@@ -6,7 +6,7 @@ but for what has a hash of its own. `deleted` hides a row and can be undone; the
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, UniqueConstraint
 
 metadata = MetaData(
     naming_convention={
@@ -18,6 +18,7 @@ metadata = MetaData(
 )
 
 _ID = String(16)
+_JSON = JSON(none_as_null=True)  # None is NULL, not the word null
 _SHA256 = String(64)
 
 projects = Table(
@@ -26,7 +27,7 @@ projects = Table(
     Column("id", _ID, primary_key=True),
     Column("name", String(200), nullable=False),
     Column("salt", String(32), nullable=False),  # of the patients' keys: the same patient has another key in every project
-    Column("settings", JSON, nullable=False, default=dict),
+    Column("settings", _JSON, nullable=False, default=dict),
     Column("created", Float, nullable=False),
     Column("changed", Float, nullable=False),
     Column("deleted", Float),  # when; null: not deleted
@@ -49,11 +50,14 @@ films = Table(
     Column("project", _ID, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
     Column("class", _ID, ForeignKey("classes.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("blob", _SHA256, nullable=False, index=True),  # the de-identified film
+    Column("thumbnail", _SHA256, nullable=False, index=True),  # a small JPEG or PNG of it, a blob too
+    Column("kind", String(10), nullable=False),  # of the blob: jpeg, png, ...
     Column("name", String(400), nullable=False),  # as the user's file was called; never exported, never logged
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("patient", String(32)),  # salted hash; null: unknown
-    Column("facts", JSON, nullable=False, default=dict),  # perceptual hash, novelty, age, sex, view
+    Column("phash", String(64), nullable=False),  # perceptual hash, in hexadecimal
+    Column("facts", _JSON, nullable=False, default=dict),  # novelty, why the gate refuses it, age, sex, view, whether it is synthetic
     Column("added", Float, nullable=False),
     Column("deleted", Float),
     Index("ix_films_project_added", "project", "added", "id"),
@@ -68,7 +72,7 @@ uploads = Table(
     Column("name", String(400), nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("sha256", _SHA256),  # as the client promised; null: no promise
-    Column("added", JSON),  # what became of it, once all bytes were there
+    Column("added", _JSON),  # what became of it, once all bytes were there
     Column("changed", Float, nullable=False),
 )
 
@@ -79,12 +83,12 @@ jobs = Table(
     Column("project", _ID, ForeignKey("projects.id", ondelete="CASCADE"), index=True),
     Column("kind", String(20), nullable=False),
     Column("state", String(20), nullable=False, index=True),
-    Column("plan", JSON, nullable=False),  # what it was asked to do
+    Column("plan", _JSON, nullable=False),  # what it was asked to do
     Column("created", Float, nullable=False),
     Column("started", Float),
     Column("ended", Float),
     Column("attempts", Integer, nullable=False, default=0),
-    Column("problem", Text, nullable=False, default=""),
+    Column("problem", _JSON),  # {"code", "en", "es"}; null: none
     Column("model", _SHA256),
 )
 
@@ -107,7 +111,7 @@ settings = Table(
     "settings",
     metadata,
     Column("name", String(60), primary_key=True),
-    Column("value", JSON, nullable=False),
+    Column("value", _JSON, nullable=False),
 )
 
 users = Table(
@@ -149,7 +153,7 @@ audit_log = Table(
     Column("time", Float, nullable=False),
     Column("user", String(60), nullable=False),
     Column("action", String(60), nullable=False),
-    Column("about", JSON, nullable=False),  # identifiers and hashes, never a name of a file or patient
+    Column("about", _JSON, nullable=False),  # identifiers and hashes, never a name of a file or patient
     Column("previous", _SHA256, nullable=False),
     Column("sha256", _SHA256, nullable=False),  # of previous and everything above
 )

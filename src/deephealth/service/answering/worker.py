@@ -1,0 +1,83 @@
+"""One worker: python -m deephealth.service.answering.worker MEMORY_MB THREADS, with a socket for standard input.
+
+It takes one task at a time, and ends when the service does. What a task may take is limited by the system, not by good will: memory, no
+file written, no core dump, no new rights.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+from deephealth.errors import DeepHealthError, FilmTooLarge, ModelFileError
+from deephealth.service.answering import frames
+from deephealth.service.answering.results import CannotAnswer
+
+if TYPE_CHECKING:
+    from deephealth.service.answering.tasks import Tasks
+
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+
+
+def main(memory_mb: int, threads: int) -> None:
+    """Take tasks until the service closes the socket."""
+    _limit(memory_mb)
+    from deephealth.service.answering.tasks import Tasks
+
+    tasks = Tasks(threads)
+    with socket.socket(fileno=os.dup(0)) as channel:
+        frames.send(channel, {"ready": True})
+        with contextlib.suppress(frames.FrameError, ConnectionError):
+            while True:
+                header, body = frames.receive(channel)
+                number = header.pop("number")
+                reply, data = _attempt(tasks, header, body)
+                del body
+                frames.send(channel, {**reply, "number": number}, data)
+                del data
+
+
+def _attempt(tasks: Tasks, header: frames.Header, body: bytes) -> tuple[frames.Header, bytes]:
+    """The reply to one task, or why there is none."""
+    name = str(header.get("name", "The file"))
+    try:
+        result: tuple[frames.Header, bytes] = getattr(tasks, header.pop("do").replace("-", "_"))(body=body, **header)
+        return result
+    except CannotAnswer as error:
+        return _problem(error.code, error.sentence), b""
+    except DeepHealthError as error:
+        code = "too-large" if isinstance(error, FilmTooLarge) else "model" if isinstance(error, ModelFileError) else "unreadable"
+        return _problem(code, str(error)), b""
+    except MemoryError:
+        sentence = f"{name} needs more memory than one film may take; shrink it or export it with fewer pixels."
+        return {**_problem("too-large", sentence), "tired": True}, b""
+    except Exception as error:  # one film, however broken, must not end the worker of the next
+        sentence = f"{name} could not be read ({type(error).__name__}); it may be damaged, export it again."
+        return {**_problem("unreadable", sentence), "tired": True}, b""
+
+
+def _problem(code: str, sentence: str) -> frames.Header:
+    return {"problem": {"code": code, "sentence": sentence}}
+
+
+def _limit(memory_mb: int) -> None:
+    """Bind this process: memory it may write to, no file, no core dump; it is ended with the service that started it."""
+    most = memory_mb * 2**20
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which then ends its workers
+    with contextlib.suppress(OSError, AttributeError):
+        system = ctypes.CDLL(None)
+        system.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        system.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

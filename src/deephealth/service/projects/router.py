@@ -1,0 +1,75 @@
+"""Projects and classes over HTTP."""
+
+from __future__ import annotations
+
+import time
+
+from fastapi import APIRouter
+
+from deephealth.service.context import InLanguage, Parts
+from deephealth.service.projects import schemas, views
+from deephealth.service.store import projects
+
+router = APIRouter(prefix="/api/v1/projects", tags=["projects"])
+
+
+@router.get("")
+def list_projects(parts: Parts, language: InLanguage, deleted: bool = False) -> schemas.Projects:
+    """Every project, the one changed last first; with `deleted`, those that can be brought back."""
+    with parts.database.begin() as connection:
+        return schemas.Projects(projects=views.summaries(connection, parts, deleted=deleted, language=language))
+
+
+@router.post("", status_code=201)
+def create_project(new: schemas.NewProject, parts: Parts, language: InLanguage) -> schemas.Project:
+    """Make a project."""
+    with parts.database.begin() as connection:
+        project = projects.create(connection, new.name, tuple(new.classes))
+        return views.project_view(connection, parts, project, language)
+
+
+@router.get("/{project}")
+def get_project(project: str, parts: Parts, language: InLanguage) -> schemas.Project:
+    """One project with its classes, settings and warnings."""
+    with parts.database.begin() as connection:
+        return views.project_view(connection, parts, project, language)
+
+
+@router.patch("/{project}")
+def change_project(project: str, change: schemas.ProjectChange, parts: Parts, language: InLanguage) -> schemas.Project:
+    """Rename a project, keep its settings, hide it or bring it back."""
+    with parts.database.begin() as connection:
+        row = projects.get(connection, project)
+        values: dict[str, object] = {}
+        if change.name is not None:
+            values["name"] = change.name
+        if change.settings is not None:
+            values["settings"] = change.settings.model_dump()
+        if change.deleted is not None:
+            values["deleted"] = (row.deleted or time.time()) if change.deleted else None
+        projects.change(connection, project, **values)
+        return views.project_view(connection, parts, project, language)
+
+
+@router.delete("/{project}", status_code=204)
+def delete_project(project: str, parts: Parts) -> None:
+    """Hide a project; PATCH with `deleted` false brings it back until the clean-up."""
+    with parts.database.begin() as connection:
+        row = projects.get(connection, project)
+        projects.change(connection, project, deleted=row.deleted or time.time())
+
+
+@router.post("/{project}/classes", status_code=201)
+def add_class(project: str, new: schemas.NewClass, parts: Parts) -> schemas.ProjectClass:
+    """Add a class at the end."""
+    with parts.database.begin() as connection:
+        class_id = projects.add_class(connection, project, new.name)
+        return views.class_view(projects.get_class(connection, project, class_id))
+
+
+@router.patch("/{project}/classes/{class_id}")
+def change_class(project: str, class_id: str, change: schemas.ClassChange, parts: Parts) -> schemas.ProjectClass:
+    """Rename a class, hide it with its films, or bring it back."""
+    with parts.database.begin() as connection:
+        projects.change_class(connection, project, class_id, name=change.name, deleted=change.deleted)
+        return views.class_view(projects.get_class(connection, project, class_id))

@@ -1,0 +1,84 @@
+"""A whole service on a free port of this machine, and a client of it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+import pytest
+import uvicorn
+
+from deephealth.service.app import create_app
+from deephealth.service.config import ServiceConfig
+from deephealth.service.context import Services
+
+
+@dataclass
+class Running:
+    """A service that runs: its address, a client whose paths are relative to it, its parts, and how to end it before its time."""
+
+    url: str
+    client: httpx.Client
+    services: Services
+    stop: Callable[[], None]
+
+
+class Start(Protocol):
+    """Start a service with other settings than the usual: `start_service(workers=2)`. It ends with the test."""
+
+    def __call__(self, **settings: Any) -> Running: ...
+
+
+@contextmanager
+def running(config: ServiceConfig) -> Iterator[Running]:
+    """The service of `config` on a free port, in a thread, until the block ends."""
+    app = create_app(config)
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=5))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        server.should_exit = True
+        thread.join(timeout=20)
+        assert not thread.is_alive(), "the service did not end"
+
+    try:
+        while not server.started:
+            assert thread.is_alive(), "the service did not start; its error is above"
+            time.sleep(0.01)
+        with httpx.Client(base_url=url, timeout=60) as client:
+            yield Running(url, client, app.state.services, stop)
+    finally:
+        stop()
+        listening.close()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One service for the tests of a module, which therefore must not count on an empty one."""
+    with running(ServiceConfig(tmp_path_factory.mktemp("service"), requests_per_minute=0)) as started:
+        yield started
+
+
+@pytest.fixture
+def start_service(tmp_path: Path) -> Iterator[Start]:
+    """Services of a test's own, with its own settings, in one data folder: a second one finds what the first has left."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+
+        def start(**settings: Any) -> Running:
+            given = {"data": tmp_path / "data", "requests_per_minute": 0, **settings}
+            return stack.enter_context(running(ServiceConfig(**given)))
+
+        yield start
