@@ -18,6 +18,7 @@ import uvicorn
 from deephealth.service.app import create_app
 from deephealth.service.config import ServiceConfig
 from deephealth.service.context import Services
+from deephealth.service.security.listening import server_options
 
 
 @dataclass
@@ -43,7 +44,8 @@ def running(config: ServiceConfig) -> Iterator[Running]:
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=5))
+    options = {**server_options(None), "log_config": None}
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="on", timeout_graceful_shutdown=5, **options))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
 
