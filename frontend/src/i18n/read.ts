@@ -10,7 +10,7 @@ export const read = dictionary({
   drop_more: ['Add films', 'Añadir radiografías'],
   camera: ['Use the camera', 'Usar la cámara'],
   examples: ['or try a synthetic film', 'o pruebe con una radiografía sintética'],
-  examples_note: ['Drawn by a program, no patient. The classroom model answers; the model for real films rightly refuses them.', 'Dibujadas por un programa, sin paciente. Responde el modelo del aula; el modelo para radiografías reales las rechaza, y con razón.'],
+  examples_note: ['Drawn by a program, no patient. The classroom model answers: it learned from such films, the others did not.', 'Dibujadas por un programa, sin paciente. Responde el modelo del aula: aprendió de radiografías así, los demás no.'],
   examples_none: ['No synthetic films here yet: the Teach page makes an example project, with films and a model of its own.', 'Aún no hay radiografías sintéticas: la página Enseñar crea un proyecto de ejemplo, con radiografías y un modelo propios.'],
   examples_make: ['Open Teach', 'Abrir Enseñar'],
   example_name: ['Synthetic film {number} ({label})', 'Radiografía sintética {number} ({label})'],
@@ -69,8 +69,8 @@ export const read = dictionary({
   or: [' or ', ' o '],
   set: ['At {level} % confidence: {labels}', 'Con una confianza del {level} %: {labels}'],
   set_none: ['At {level} % confidence: no class', 'Con una confianza del {level} %: ninguna clase'],
-  above: ['above the operating point', 'por encima del punto de corte'],
-  below: ['below the operating point', 'por debajo del punto de corte'],
+  above: ['{labels}: above the operating point of {at}.', '{labels}: por encima del punto de corte, {at}.'],
+  below: ['{labels}: below the operating point of {at}.', '{labels}: por debajo del punto de corte, {at}.'],
   tick: ['Operating point: {at}', 'Punto de corte: {at}'],
   tick_hint: ['The line on the bar is the operating point “{name}”, frozen when the model was made: {at}.', 'La línea en la barra es el punto de corte «{name}», fijado al hacer el modelo: {at}.'],
   answered_in: ['Answered in {ms} ms', 'Respondido en {ms} ms'],
@@ -211,3 +211,5 @@ export function listed(labels: readonly string[], kind: 'conjunction' | 'disjunc
 function lowered(name: string): string {
   return /^\p{Lu}\p{Ll}/u.test(name) ? name[0]!.toLocaleLowerCase(chosen.language) + name.slice(1) : name
 }
+
+export const capital = (text: string): string => text.charAt(0).toLocaleUpperCase(chosen.language) + text.slice(1)

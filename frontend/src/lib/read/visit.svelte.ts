@@ -9,13 +9,13 @@ import { pathOf } from '../files'
 import { CannotRun, loadLocalModel, type LocalModel } from '../infer'
 import { toasts } from '../toasts.svelte'
 import type { About, Answers, Example, ModelSummary, Prediction } from '../types'
-import type { View } from '../viewer'
+import type { GreyFilm, View } from '../viewer'
 import { number } from '../../i18n/index.svelte'
 import { read as t } from '../../i18n/read'
 import { greysOf, thumbnailOf } from './film'
 import { Queue, type Pause } from './queue'
 import { CannotUnzip, isZip, unzip } from './unzip'
-import type { GreyFilm } from '../viewer'
+import { unreadable } from './unreadable'
 
 /** held: it would have to be sent, and the reader has not agreed. cancelled: the reader stopped the batch before its turn. */
 export type FilmState = 'waiting' | 'working' | 'answered' | 'failed' | 'held' | 'cancelled'
@@ -293,7 +293,16 @@ class Visit {
     const body = new FormData()
     body.append('file', file, film.title)
     const model = film.model || this.model
-    const { predictions, model: answered } = await call<Answers>(`/predictions${model ? `?model=${model}` : ''}`, { method: 'POST', body, signal })
+    let answers: Answers
+    try {
+      answers = await call<Answers>(`/predictions${model ? `?model=${model}` : ''}`, { method: 'POST', body, signal })
+    } catch (error) {
+      // Alone in its request, a film that cannot be read is a problem; in the page it is an answer like those of an archive's films.
+      const answer = unreadable(error, film, this.modelOf(film))
+      if (!answer) throw error
+      return this.#answered(film, answer, this.modelOf(film)?.labels ?? [])
+    }
+    const { predictions, model: answered } = answers
     const [first, ...others] = predictions
     if (!first) return this.#settle(film, 'failed', new Error(t('empty_archive', { name: film.title })))
     if (others.length) return this.#unfold(film, predictions, answered.labels)
