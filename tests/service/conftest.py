@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -84,3 +84,9 @@ def start_service(tmp_path: Path) -> Iterator[Start]:
             return stack.enter_context(running(ServiceConfig(**given)))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def service_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[Running]]:
+    """A service of its own with other settings, for as long as a block: `with service_of(access="accounts") as running:`."""
+    return lambda **settings: running(ServiceConfig(**{"data": tmp_path_factory.mktemp("service"), "requests_per_minute": 0, **settings}))
