@@ -109,6 +109,11 @@ def create(connection: Connection, folder: Path = FOLDER) -> None:
     connection.execute(_VERSION.insert().values(version_num=newest(folder)))
 
 
+def forget(connection: Connection) -> None:
+    """Forget which version the tables have, since they were dropped."""
+    _VERSION.drop(connection, checkfirst=True)
+
+
 def upgrade(connection: Connection, to: str = "head", folder: Path = FOLDER) -> None:
     """Run every version after the database's own, up to `to`, on `connection`, which should be of `changing`.
 
