@@ -23,13 +23,11 @@ export function speak(chosen: Language): void {
   language = chosen
 }
 
-<<<<<<< HEAD
+export const spoken = (): Language => language
+
 /** Tells who wants to know: "answered", "offline" (no answer came) and "signed-out" (401). */
 export const reach = new EventTarget()
 const tell = (what: 'answered' | 'offline' | 'signed-out') => reach.dispatchEvent(new Event(what))
-=======
-export const spoken = (): Language => language
->>>>>>> main
 
 export interface Asked extends Omit<RequestInit, 'body'> {
   json?: unknown
