@@ -13,7 +13,9 @@ from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
 from deephealth.service.context import Services
 from deephealth.service.projects import router as projects
+from deephealth.service.store import folder
 from deephealth.service.store.blobs import Blobs
+from deephealth.service.store.cleaning import Cleaner
 from deephealth.service.store.database import Database
 
 
@@ -22,15 +24,18 @@ def create_app(config: ServiceConfig) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        config.data.mkdir(parents=True, exist_ok=True)
-        pool = Pool(config)
-        app.state.services = Services(config, Database(config.database_url), Blobs(config.data / "blobs"), pool)
-        await pool.start()
-        try:
-            yield
-        finally:
-            await pool.stop()
-            app.state.services.database.close()
+        with folder.in_use(config.data):
+            pool = Pool(config)
+            parts = app.state.services = Services(config, Database(config.database_url), Blobs(config.data / "blobs"), pool)
+            cleaner = Cleaner(parts.clean)
+            await pool.start()
+            cleaner.start()
+            try:
+                yield
+            finally:
+                cleaner.stop()
+                await pool.stop()
+                parts.database.close()
 
     app = FastAPI(title="Deep Health", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_exception_handler(problems.ServiceProblem, problems.handle)

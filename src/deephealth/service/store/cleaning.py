@@ -136,6 +136,9 @@ def _remove_unnamed(folder: Path, named: Callable[[], set[str]], before: float) 
 
 def _remove(path: Path) -> bool:
     with contextlib.suppress(BlockingIOError, FileNotFoundError):
+        if path.is_symlink():
+            path.unlink()
+            return True
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
