@@ -13,6 +13,10 @@ from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
 from deephealth.service.context import Services
 from deephealth.service.projects import router as projects
+from deephealth.service.reading import predictions
+from deephealth.service.reading import router as reading
+from deephealth.service.security import router as accounts
+from deephealth.service.security.protect import protect
 from deephealth.service.store import folder
 from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.cleaning import Cleaner
@@ -39,6 +43,10 @@ def create_app(config: ServiceConfig) -> FastAPI:
 
     app = FastAPI(title="Deep Health", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_exception_handler(problems.ServiceProblem, problems.handle)
+    app.include_router(accounts.router)
     app.include_router(projects.router)
+    app.include_router(predictions.router)
+    app.include_router(reading.router)
     app.include_router(page.router)  # last: it takes every address that is left
+    protect(app, config)
     return app

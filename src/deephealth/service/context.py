@@ -7,8 +7,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from deephealth.evaluation.wording import Language
 from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
+from deephealth.service.security.sign_in import Accounts
 from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.cleaning import Cleaned, clean
 from deephealth.service.store.database import Database
@@ -23,6 +25,7 @@ class Services:
     database: Database
     blobs: Blobs
     pool: Pool
+    accounts: Accounts = field(default_factory=Accounts)
     quota: Quota = field(init=False)  # how much of it is taken, and whether more may come
 
     def __post_init__(self) -> None:
@@ -42,7 +45,7 @@ def services(request: Request) -> Services:
     return found
 
 
-def language(request: Request) -> str:
+def language(request: Request) -> Language:
     """A FastAPI dependency: "es" or "en", as Accept-Language (or ?lang=) asks."""
     asked = request.query_params.get("lang") or request.headers.get("accept-language", "")
     return "es" if asked.strip().lower().startswith("es") else "en"
@@ -51,5 +54,5 @@ def language(request: Request) -> str:
 Parts = Annotated[Services, Depends(services)]
 """An endpoint's parameter: the parts of this service."""
 
-InLanguage = Annotated[str, Depends(language)]
+InLanguage = Annotated[Language, Depends(language)]
 """An endpoint's parameter: "en" or "es"."""

@@ -18,6 +18,7 @@ import python_multipart
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
+from starlette.requests import ClientDisconnect
 
 from deephealth.service.problems import ServiceProblem
 
@@ -105,7 +106,7 @@ class _Reader:
                     raise _too_large(most_bytes)
                 self._parser.write(chunk)
             self._parser.finalize()
-        except FormParserError as error:
+        except (FormParserError, ClientDisconnect) as error:
             raise _damaged() from error
         if not self._ended:
             raise _damaged()
