@@ -1,4 +1,4 @@
-"""The data folder as a whole: who works in it."""
+"""The data folder as a whole: what is in it, and who works there."""
 
 from __future__ import annotations
 
@@ -6,11 +6,38 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from deephealth.errors import UsageError
+from deephealth.service.config import ServiceConfig
+from deephealth.service.store.blobs import Blobs
+from deephealth.service.store.database import Database
 
 _LOCK = "in-use.lock"
+
+
+@dataclass(frozen=True)
+class Store:
+    """What is kept: the folder, the rows and the files."""
+
+    data: Path
+    database: Database
+    blobs: Blobs
+
+
+@contextlib.contextmanager
+def opened(config: ServiceConfig, *, new: bool = False) -> Iterator[Store]:
+    """What the service of `config` keeps, for a command beside it; with `new` begun where there is nothing, else UsageError then."""
+    data = config.data
+    if not new and not (data.is_dir() and (config.database or (data / "deephealth.sqlite3").is_file())):
+        raise UsageError(f"{data} holds nothing of the service; give its data folder with --data-dir.")
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = Database(config.database_url)
+    try:
+        yield Store(data, database, Blobs(data / "blobs"))
+    finally:
+        database.close()
 
 
 @contextlib.contextmanager
