@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deephealth.cli.common import SubCommands, add_command
+from deephealth.cli.common import SubCommands, add_command, whole_number
 
 if TYPE_CHECKING:
     from deephealth.service.store.database import Database
@@ -51,7 +51,7 @@ def _add_audit_log(commands: SubCommands) -> None:
         examples="  deephealth audit-log show --last 20\n  deephealth audit-log verify\n  deephealth audit-log verify --head 120:5f0c...",
     ).add_subparsers(metavar="ACTION", required=True)
     show = _action(actions, "show", "print the newest entries, one JSON object a line", _show, with_name=False)
-    show.add_argument("--last", type=int, default=50, metavar="N", help="how many (default: 50)")
+    show.add_argument("--last", type=whole_number(1, 1_000_000), default=50, metavar="N", help="how many (default: 50)")
     verify = _action(
         actions, "verify", "compute every entry's seal again; exit code 1 when one is not as it was written", _verify, with_name=False
     )
@@ -139,7 +139,7 @@ def _show(options: argparse.Namespace) -> int:
     from deephealth.service.times import iso
 
     with _database(options) as database, database.read() as connection:
-        for entry in audit_log.entries(connection, limit=max(1, options.last)):
+        for entry in audit_log.entries(connection, limit=options.last):
             print(json.dumps({**entry, "time": iso(entry["time"])}, ensure_ascii=False))
     return 0
 
