@@ -12,6 +12,7 @@ from deephealth.service import page, problems
 from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
 from deephealth.service.context import Services
+from deephealth.service.projects import films, uploads
 from deephealth.service.projects import router as projects
 from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.database import Database
@@ -35,5 +36,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
     app = FastAPI(title="Deep Health", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_exception_handler(problems.ServiceProblem, problems.handle)
     app.include_router(projects.router)
+    app.include_router(films.router)
+    app.include_router(uploads.router)
     app.include_router(page.router)  # last: it takes every address that is left
     return app

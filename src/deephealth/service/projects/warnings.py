@@ -33,8 +33,8 @@ def of_films(rows: Sequence[Row[Any]], known: Known, classes: dict[str, str], la
     others = _other_classes_of_patients(known)
     for start in range(0, len(asked), _BLOCK):
         part = asked[start : start + _BLOCK]
-        copies = _copies(np.array([place[row.id] for row in part], dtype=np.int64), known)
-        for row, alike in zip(part, copies, strict=True):
+        pairs = copies(np.array([place[row.id] for row in part], dtype=np.int64), known)
+        for row, alike in zip(part, pairs, strict=True):
             found[row.id] = [
                 *_copy_warnings(place[row.id], np.flatnonzero(alike), known, classes, language),
                 *_patient_warning(place[row.id], known, others, classes, language),
@@ -58,7 +58,7 @@ def of_project(classes: Sequence[Row[Any]], patients: dict[str, int], language: 
     return found
 
 
-def _copies(rows: NDArray[np.int64], known: Known) -> NDArray[np.bool_]:
+def copies(rows: NDArray[np.int64], known: Known) -> NDArray[np.bool_]:
     """Which films, bool [len(rows), n], are the same picture as each of `rows`, by the rule of `datasets.duplicates.match_seen`."""
     differing = np.bitwise_count(known.phash[rows, None] ^ known.phash[None]).sum(axis=2, dtype=np.int64)
     alike = np.asarray(differing <= SEEN_DISTANCE)
