@@ -1,8 +1,14 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig } from 'vitest/config'
 
+/** The first picture is the page itself in its own theme, not a white sheet: the browser waits for the script, as it does for the styles. */
+const paintWhenReady = {
+  name: 'paint-when-ready',
+  transformIndexHtml: { order: 'post' as const, handler: (html: string) => html.replace('<script type="module"', '<script type="module" blocking="render"') },
+}
+
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), paintWhenReady],
   build: {
     outDir: '../src/deephealth/service/page',
     emptyOutDir: true,

@@ -23,6 +23,12 @@ export function speak(chosen: Language): void {
   language = chosen
 }
 
+export const spoken = (): Language => language
+
+/** Tells who wants to know: "answered", "offline" (no answer came) and "signed-out" (401). */
+export const reach = new EventTarget()
+const tell = (what: 'answered' | 'offline' | 'signed-out') => reach.dispatchEvent(new Event(what))
+
 export interface Asked extends Omit<RequestInit, 'body'> {
   json?: unknown
   body?: BodyInit
@@ -41,8 +47,10 @@ export async function ask(path: string, { json, headers, ...rest }: Asked = {}):
     answer = await fetch(path.startsWith('/') && !path.startsWith(BASE) ? BASE + path : path, { credentials: 'same-origin', ...rest, headers: sent, body })
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') throw error
+    tell('offline')
     throw new ApiError(0, 'offline', error instanceof Error ? error.message : String(error))
   }
+  tell(answer.status === 401 ? 'signed-out' : 'answered')
   if (!answer.ok) throw await problem(answer)
   return answer
 }
