@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from deephealth.evaluation.wording import Language
 from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
 from deephealth.service.store.blobs import Blobs
@@ -29,7 +30,7 @@ def services(request: Request) -> Services:
     return found
 
 
-def language(request: Request) -> str:
+def language(request: Request) -> Language:
     """A FastAPI dependency: "es" or "en", as Accept-Language (or ?lang=) asks."""
     asked = request.query_params.get("lang") or request.headers.get("accept-language", "")
     return "es" if asked.strip().lower().startswith("es") else "en"
@@ -38,5 +39,5 @@ def language(request: Request) -> str:
 Parts = Annotated[Services, Depends(services)]
 """An endpoint's parameter: the parts of this service."""
 
-InLanguage = Annotated[str, Depends(language)]
+InLanguage = Annotated[Language, Depends(language)]
 """An endpoint's parameter: "en" or "es"."""

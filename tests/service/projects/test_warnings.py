@@ -36,7 +36,7 @@ def test_a_patient_in_two_classes_is_told(project: Any, film: Any) -> None:
     project.send("viral", ("00000007_001.png", film("viral", 2)))
     films = project.films()
     assert _codes(films) == [["patient-in-another-class"]] * 2
-    assert "This patient also has films in viral" in films[0]["warnings"][-1]["text"]
+    assert "This patient also has films in viral" in films[0]["warnings"][0]["text"]
 
 
 def test_a_picture_that_is_no_film_is_told_in_the_language_asked_for(project: Any, film: Any) -> None:

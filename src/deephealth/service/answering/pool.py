@@ -93,7 +93,7 @@ class Pool:
         """As `inspect`, from the event loop."""
         return _inspected(*await self._call({"do": "inspect", "name": name, "salt": salt}, data, patient=patient))
 
-    def inspect(self, data: bytes, name: str, salt: str) -> Inspected:
+    def inspect(self, data: Body, name: str, salt: str) -> Inspected:
         """Look at one film for a project and take out of it all that names a person. Blocks; call from a thread, never in the event loop.
 
         data: the file's bytes; name: how sentences call it; salt: the project's, for the patient's key. CannotAnswer when it is no film.

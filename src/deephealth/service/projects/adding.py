@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from deephealth.datasets.sources.fields import patient_in_name
-from deephealth.evaluation.wording import Words
+from deephealth.evaluation.wording import Language, Words
 from deephealth.images.codecs import printable
 from deephealth.service.answering.results import CannotAnswer, Inspected
 from deephealth.service.context import Services
@@ -33,7 +33,7 @@ class Sent:
     """A file as it came: in memory (`data`) or at `path`, for a film of a zip archive with its name there. problem: why it is no film."""
 
     name: str
-    data: bytes = b""
+    data: bytes | memoryview = b""
     path: Path | None = None
     member: str = ""
     problem: CannotAnswer | None = field(default=None, compare=False)
@@ -95,9 +95,9 @@ def add(parts: Services, project: str, class_id: str, files: Sequence[Sent], not
     return added
 
 
-def added_view(connection: Connection, project: str, added: dict[str, Any], language: str) -> schemas.Added:
+def added_view(connection: Connection, project: str, added: dict[str, Any], language: Language) -> schemas.Added:
     """What became of files, as the API shows it."""
-    words = Words("es" if language == "es" else "en")
+    words = Words(language)
     rows = films.by_id(connection, project, added["films"])
     problems = [
         schemas.NotAdded(name=problem["name"], reason=words.reason(problem["reason"]), code=problem["code"])

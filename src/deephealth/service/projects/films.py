@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-import shutil
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, File, Header, Query, Request, Response, UploadFile
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse
 
+from deephealth.evaluation.wording import Language
 from deephealth.service.context import InLanguage, Parts, Services
+from deephealth.service.forms import Form, Part, received
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.projects import adding, schemas, views
 from deephealth.service.projects.adding import Sent
@@ -43,29 +43,35 @@ def list_films(
         return schemas.Films(films=views.film_views(connection, project, rows, language), next=following)
 
 
-@router.post("")
-def send_films(
+@router.post(
+    "",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                        "required": ["file"],
+                    }
+                }
+            },
+        }
+    },
+)
+async def send_films(
     project: str,
+    request: Request,
     parts: Parts,
     language: InLanguage,
-    file: Annotated[list[UploadFile], File(description="Films, or zip archives of films")],
     class_id: Annotated[str, Query(alias="class")],
     idempotency_key: Annotated[str | None, Header(pattern="^[0-9a-f]{16,64}$")] = None,
 ) -> schemas.Added:
     """Add films to a class. Each file becomes a film or a problem with a sentence; the same Idempotency-Key again adds nothing."""
-    with ExitStack() as stack:
-        upload = adding.patient_key(f"{project}/{idempotency_key or secrets.token_hex(16)}", "idempotency")
-        lock = uploads.part(parts.config.data, f"{upload}-key")
-        stack.enter_context(uploads.alone_with(lock))
-        stack.callback(lock.unlink, missing_ok=True)
-        with parts.database.read() as connection:
-            row = uploads.find(connection, upload)
-        added: dict[str, Any] = row.added if row else {}
-        if row is None:
-            files = [sent for entry in file for sent in _sent(parts, entry, stack)]
-            added = adding.add(parts, project, class_id, files, lambda db, found: uploads.note(db, upload, project, class_id, found))
-    with parts.database.read() as connection:
-        return adding.added_view(connection, project, added, language)
+    config = parts.config
+    async with received(request, config.data / "uploads", config.request_mb * 1_000_000, config.films_per_request) as form:
+        return await asyncio.to_thread(_add, parts, project, class_id, idempotency_key or secrets.token_hex(16), form, language)
 
 
 @router.patch("")
@@ -111,19 +117,33 @@ def _picture(parts: Services, blob: str, media: str, request: Request) -> Respon
     return FileResponse(path, media_type=media, headers=headers)
 
 
-def _sent(parts: Services, entry: UploadFile, stack: ExitStack) -> Iterator[Sent]:
+def _add(parts: Services, project: str, class_id: str, key: str, form: Form, language: Language) -> schemas.Added:
+    upload = adding.patient_key(f"{project}/{key}", "idempotency")
+    lock = uploads.part(parts.config.data, f"{upload}-key")
+    with ExitStack() as stack:
+        stack.enter_context(uploads.alone_with(lock))
+        stack.callback(lock.unlink, missing_ok=True)
+        with parts.database.read() as connection:
+            row = uploads.find(connection, upload)
+        if row is None:
+            files = [sent for part in form.parts for sent in _sent(parts, part, form.data(part), stack)]
+            added = adding.add(parts, project, class_id, files, lambda db, found: uploads.note(db, upload, project, class_id, found))
+        else:
+            added = row.added
+    with parts.database.read() as connection:
+        return adding.added_view(connection, project, added, language)
+
+
+def _sent(parts: Services, part: Part, data: memoryview, stack: ExitStack) -> list[Sent]:
     """The films in one file of a form: itself or, for a zip archive, its members."""
-    name = adding.shown_name(entry.filename or "film")
-    if not adding.is_zip(entry.file.read(4)):
-        entry.file.seek(0)
-        yield Sent(name, data=entry.file.read())
-        return
-    entry.file.seek(0)
-    path: Path = uploads.part(parts.config.data, secrets.token_hex(8))
+    name = adding.shown_name(part.name)
+    if not adding.is_zip(bytes(data[:4])):
+        return [Sent(name, data=data)]
+    path = uploads.part(parts.config.data, secrets.token_hex(8))
     stack.callback(path.unlink, missing_ok=True)
-    with told_when_full(), path.open("wb") as file:
-        shutil.copyfileobj(entry.file, file)
-    yield from adding.unpacked(parts, path, name)
+    with told_when_full():
+        path.write_bytes(data)
+    return adding.unpacked(parts, path, name)
 
 
 def _patient(connection: Any, project: str, given: str | None) -> str | None:

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Header, Request, Response
 from sqlalchemy import Row
 from starlette.requests import ClientDisconnect
 
+from deephealth.evaluation.wording import Language
 from deephealth.service.context import InLanguage, Parts, Services
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.projects import adding, schemas
@@ -83,7 +84,7 @@ def _row(parts: Services, upload: str) -> Row[Any]:
         return uploads.get(connection, upload)
 
 
-def _view(parts: Services, row: Row[Any], language: str) -> schemas.Upload:
+def _view(parts: Services, row: Row[Any], language: Language) -> schemas.Upload:
     if row.added is None:
         offset = uploads.size(uploads.part(parts.config.data, row.id))
         return schemas.Upload(id=row.id, offset=offset, bytes=row.bytes, added=None)
