@@ -1,11 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import { byClass, filesOfPick, type Found } from './folders'
+import { byClass } from './folders'
 
-function found(...paths: string[]): Found[] {
-  return paths.map((path) => {
-    const parts = path.split('/')
-    return { folders: parts.slice(0, -1), file: new File([], parts.at(-1)!) }
-  })
+function found(...paths: string[]): File[] {
+  return paths.map((path) => Object.defineProperty(new File([], path.split('/').at(-1)!), 'webkitRelativePath', { value: path.includes('/') ? path : '' }))
 }
 
 function names(paths: string[], known?: (name: string) => boolean): Record<string, string[]> {
@@ -19,8 +16,8 @@ describe('folders become classes', () => {
   test('when several are dropped at once', () => {
     expect(names(['normal/a.png', 'viral/b.png', 'c.png'])).toEqual({ normal: ['a.png'], viral: ['b.png'], '': ['c.png'] })
   })
-  test('when one is dropped', () => {
-    expect(names(['normal/a.png', 'normal/b.png'])).toEqual({ normal: ['a.png', 'b.png'] })
+  test('when one is dropped, without the lists that lie in it', () => {
+    expect(names(['normal/a.png', 'normal/b.png', 'normal/films.csv'])).toEqual({ normal: ['a.png', 'b.png'] })
   })
   test('whatever the folders of a split', () => {
     const paths = ['x/train/NORMAL/a.png', 'x/test/NORMAL/b.png', 'x/train/PNEUMONIA/c.png']
@@ -35,14 +32,4 @@ describe('folders become classes', () => {
     const paths = Array.from({ length: 10_000 }, (_, number) => `films/class${number % 3}/${number}.png`)
     expect(byClass(found(...paths)).get('class0')).toHaveLength(3334)
   })
-})
-
-test('what operating systems and lists leave beside the films is no film', () => {
-  const files = ['a.png', '.DS_Store', 'Thumbs.db', 'labels.csv', 'b.dcm', 'noending'].map((name) => new File([], name))
-  Object.defineProperty(files[0], 'webkitRelativePath', { value: 'films/normal/a.png' })
-  expect(filesOfPick(files.map((file) => (file.webkitRelativePath === undefined ? Object.assign(file, { webkitRelativePath: '' }) : file)))).toMatchObject([
-    { folders: ['films', 'normal'] },
-    { folders: [] },
-    { folders: [] },
-  ])
 })

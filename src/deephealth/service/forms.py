@@ -18,6 +18,7 @@ import python_multipart
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
+from starlette.requests import ClientDisconnect
 
 from deephealth.service.problems import ServiceProblem
 
@@ -102,10 +103,10 @@ class _Reader:
             async for chunk in request.stream():
                 received += len(chunk)
                 if received > most_bytes:
-                    raise _too_large(most_bytes)
+                    raise too_large(most_bytes)
                 self._parser.write(chunk)
             self._parser.finalize()
-        except FormParserError as error:
+        except (FormParserError, ClientDisconnect) as error:
             raise _damaged() from error
         if not self._ended:
             raise _damaged()
@@ -190,7 +191,8 @@ def _damaged() -> ServiceProblem:
     )
 
 
-def _too_large(most_bytes: int) -> ServiceProblem:
+def too_large(most_bytes: int) -> ServiceProblem:
+    """The answer to a request of more bytes than one may have."""
     megabytes = most_bytes // 1_000_000
     return ServiceProblem(
         413,

@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections import OrderedDict
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from deephealth.settings import threads
 T = TypeVar("T")
 Body = bytes | memoryview
 _START_SECONDS = 60.0
+_FACTS_KEPT = 64
 _MOST_FILMS = 1000  # of one worker: what a decoder's library leaks is given back then
 _DIED = "could not be read: the program that read it ended; it may be damaged, export it again."
 
@@ -45,6 +47,7 @@ class Pool:
         self.waiting = 0
         self._workers: set[_Worker] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._facts: OrderedDict[Path, Facts] = OrderedDict()
         self._stopped = False
 
     async def start(self) -> None:
@@ -111,8 +114,20 @@ class Pool:
         return body
 
     async def describe(self, model: Path) -> Facts:
-        """What a model file says of itself, once it has been loaded and checked. CannotAnswer("model") for one that is not usable."""
-        reply, _ = await self._call({"do": "describe", "model": str(model)}, patient=True)
+        """What a model file says of itself, once it has been loaded and checked. CannotAnswer("model") for one that is not usable.
+
+        Kept in memory by its path: `model` is named by its content, or is a part of the package.
+        """
+        if model not in self._facts:
+            self._facts[model], _ = await self._call({"do": "describe", "model": str(model)}, patient=True)
+            while len(self._facts) > _FACTS_KEPT:
+                self._facts.popitem(last=False)
+        self._facts.move_to_end(model)
+        return self._facts[model]
+
+    async def check(self, model: Path) -> Facts:
+        """As `describe`, after running the model once, for a file from elsewhere; nothing is kept in memory."""
+        reply, _ = await self._call({"do": "check", "model": str(model)})
         return reply
 
     def describe_now(self, model: Path) -> Facts:

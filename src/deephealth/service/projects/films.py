@@ -17,10 +17,11 @@ from deephealth.service.forms import Form, Part, received
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.projects import adding, schemas, views
 from deephealth.service.projects.adding import Sent
+from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.store import films, projects, uploads
 from deephealth.service.store.space import told_when_full
 
-router = APIRouter(prefix="/api/v1/projects/{project}/films", tags=["films"])
+router = APIRouter(prefix="/api/v1/projects/{project}/films", tags=["films"], dependencies=[viewer_or_editor])
 
 _MEDIA = {"jpeg": "image/jpeg", "png": "image/png"}
 _FOREVER = "private, max-age=31536000, immutable"

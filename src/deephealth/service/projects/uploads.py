@@ -17,10 +17,11 @@ from deephealth.service.context import InLanguage, Parts, Services
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.projects import adding, schemas
 from deephealth.service.projects.adding import Sent
+from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.store import projects, uploads
 from deephealth.service.store.space import told_when_full
 
-router = APIRouter(prefix="/api/v1/uploads", tags=["films"])
+router = APIRouter(prefix="/api/v1/uploads", tags=["films"], dependencies=[viewer_or_editor])
 
 
 @router.post("", status_code=201)

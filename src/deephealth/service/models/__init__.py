@@ -1,0 +1,1 @@
+"""Which models there are, which one answers, and what is known of each."""

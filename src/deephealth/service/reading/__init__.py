@@ -1,0 +1,1 @@
+"""The Read page's endpoints: films in, answers out, nothing kept."""
