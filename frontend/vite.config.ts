@@ -1,5 +1,6 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig } from 'vitest/config'
+import { serviceWorker } from './service_worker.ts'
 
 /** The first picture is the page itself in its own theme, not a white sheet: the browser waits for the script, as it does for the styles. */
 const paintWhenReady = {
@@ -8,7 +9,7 @@ const paintWhenReady = {
 }
 
 export default defineConfig({
-  plugins: [svelte(), paintWhenReady],
+  plugins: [svelte(), paintWhenReady, serviceWorker()],
   build: {
     outDir: '../src/deephealth/service/page',
     emptyOutDir: true,

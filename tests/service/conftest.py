@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ import uvicorn
 from deephealth.service.app import create_app
 from deephealth.service.config import ServiceConfig
 from deephealth.service.context import Services
+from deephealth.service.security.listening import server_options
 
 
 @dataclass
@@ -43,7 +44,8 @@ def running(config: ServiceConfig) -> Iterator[Running]:
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=5))
+    options = {**server_options(None), "log_config": None}
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="on", timeout_graceful_shutdown=5, **options))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
 
@@ -82,3 +84,9 @@ def start_service(tmp_path: Path) -> Iterator[Start]:
             return stack.enter_context(running(ServiceConfig(**given)))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def service_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[Running]]:
+    """A service of its own with other settings, for as long as a block: `with service_of(access="accounts") as running:`."""
+    return lambda **settings: running(ServiceConfig(**{"data": tmp_path_factory.mktemp("service"), "requests_per_minute": 0, **settings}))

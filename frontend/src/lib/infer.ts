@@ -9,6 +9,7 @@ import type { DecodedFilm } from './decode'
 import { predictionOf, type Outputs } from './infer/prediction'
 import type { ModelRecord } from './infer/record'
 import { keep, kept, modelAddress } from './infer/store'
+import { keepPage } from './offline'
 import { sha256 } from './sha256'
 import type { Prediction } from './types'
 
@@ -44,6 +45,8 @@ export async function loadLocalModel(id: string, progress: (share: number) => vo
   // The thread takes the bytes over, so what is kept is kept first.
   const model = await start(id, known ? bytes : bytes.slice())
   if (!known) await keep(id, model.name, bytes)
+  // From now on the page is wanted without a network too; nobody waits for that.
+  void keepPage()
   return model
 }
 

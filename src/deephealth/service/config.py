@@ -17,7 +17,10 @@ class ServiceConfig:
     only), "accounts" (sign in first) or "open" (no accounts, though others can reach it). workers: processes that decode and answer.
     worker_memory_mb, worker_seconds: a worker that takes more is ended, and its film refused. request_mb: largest request body.
     chunk_mb: largest piece of a resumable upload. quota_mb: most that `data` may hold; 0: no limit. keep_days: how long what was deleted
-    can be restored. requests_per_minute: of one client, for predictions; 0: no limit.
+    can be restored. requests_per_minute: of one client, for predictions; 0: no limit (ten times
+    as many for everything else; where access is "local", never limited). secure_cookies: a proxy in front encrypts, so cookies are bound to
+    TLS. trusted_hosts: names that the service may be asked by, "*.example.org" too. trusted_proxies: addresses of proxies whose
+    X-Forwarded-For and X-Forwarded-Proto are believed.
     """
 
     data: Path
@@ -36,6 +39,7 @@ class ServiceConfig:
     films_per_request: int = 2000
     secure_cookies: bool = False
     trusted_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
 
     @property
     def database_url(self) -> str:

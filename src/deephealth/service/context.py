@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -10,6 +10,8 @@ from fastapi import Depends, Request
 from deephealth.evaluation.wording import Language
 from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
+from deephealth.service.metrics import Metrics
+from deephealth.service.security.sign_in import Accounts
 from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.database import Database
 
@@ -22,6 +24,8 @@ class Services:
     database: Database
     blobs: Blobs
     pool: Pool
+    metrics: Metrics
+    accounts: Accounts = field(default_factory=Accounts)
 
 
 def services(request: Request) -> Services:

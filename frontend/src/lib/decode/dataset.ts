@@ -32,7 +32,7 @@ export async function parseDicom(bytes: Uint8Array): Promise<DicomFile> {
   let at = start
   let syntax = named || guess(bytes, start)
   if (syntax === DEFLATED) {
-    data = await inflate([bytes.subarray(start)], 'deflate-raw', MOST_BYTES)
+    data = await deflated(bytes.subarray(start))
     if (data.length === MOST_BYTES) throw new CannotDecode('too-large', 'unpacked')
     at = 0
     syntax = EXPLICIT
@@ -48,6 +48,16 @@ export async function parseDicom(bytes: Uint8Array): Promise<DicomFile> {
     if (!dataSet.elements['x7fe00010']) throw new CannotDecode('damaged', 'DICOM data')
   }
   return { dataSet, syntax, mediaClass }
+}
+
+/**
+ * A deflated data set. What may follow it (a null byte for an even length, PS3.5 A.5; some writers leave gzip's check sum) is damage to the
+ * browser's inflater, so the last bytes go in one by one and what came out before counts; pixels that are cut short are noticed later.
+ */
+async function deflated(bytes: Uint8Array): Promise<Uint8Array> {
+  const last = Math.max(0, bytes.length - 16)
+  const pieces = [bytes.subarray(0, last), ...Array.from({ length: bytes.length - last }, (_, n) => bytes.subarray(last + n, last + n + 1))]
+  return inflate(pieces, 'deflate-raw', MOST_BYTES, { forgiving: true })
 }
 
 /** Where the data set starts and what the file meta group says (PS3.10, 7.1). */

@@ -2,9 +2,23 @@
 
 import { CannotDecode } from './errors'
 
-/** At most `limit` bytes out of `pieces`; the rest is not unpacked. `format`: zlib ("deflate") or bare ("deflate-raw"). */
-export async function inflate(pieces: Uint8Array[], format: 'deflate' | 'deflate-raw', limit: number): Promise<Uint8Array> {
-  const reader = new Blob(pieces as Uint8Array<ArrayBuffer>[]).stream().pipeThrough(new DecompressionStream(format)).getReader()
+/**
+ * At most `limit` bytes out of `pieces`; the rest is not unpacked. `format`: zlib ("deflate") or bare ("deflate-raw").
+ * Throws CannotDecode for damage, unless `forgiving`: then what came out before is given.
+ */
+export async function inflate(
+  pieces: Uint8Array[],
+  format: 'deflate' | 'deflate-raw',
+  limit: number,
+  { forgiving = false } = {},
+): Promise<Uint8Array> {
+  const source = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start(to) {
+      for (const piece of pieces) to.enqueue(piece as Uint8Array<ArrayBuffer>)
+      to.close()
+    },
+  })
+  const reader = source.pipeThrough(new DecompressionStream(format)).getReader()
   let whole = new Uint8Array(Math.min(limit, 1 << 20))
   let size = 0
   try {
@@ -19,7 +33,7 @@ export async function inflate(pieces: Uint8Array[], format: 'deflate' | 'deflate
     // The check sum stands at the end of the stream, and only whoever reads on is told that it is wrong.
     if (size === limit) await reader.read()
   } catch {
-    throw new CannotDecode('damaged', 'packed data')
+    if (!forgiving) throw new CannotDecode('damaged', 'packed data')
   } finally {
     reader.cancel().catch(() => undefined)
   }

@@ -1,6 +1,7 @@
 /** The gate before the answer, worded as src/deephealth/inference/gate.py words it. */
 
 import type { Language } from '../types'
+import { inSpanish } from './spanish'
 
 export interface Refusal {
   /** One sentence; "" when the film is not refused. */
@@ -10,10 +11,10 @@ export interface Refusal {
 
 export function refusal(novelty: number, threshold: number, objections: string[], language: Language): Refusal {
   if (objections.length) {
-    const reasons = objections.map((objection) => (language === 'es' ? objectionInSpanish(objection) : objection)).join('; ')
+    const reasons = objections.map((objection) => (language === 'es' ? inSpanish(objection) : objection)).join('; ')
     const reason =
       language === 'es'
-        ? `Según sus propias etiquetas no es una radiografía frontal de tórax: ${reasons}.`
+        ? `Según sus propios datos no es una radiografía de tórax frontal: ${reasons}.`
         : `By its own tags this is not a frontal chest film: ${reasons}.`
     return { reason, code: 'tags' }
   }
@@ -21,7 +22,7 @@ export function refusal(novelty: number, threshold: number, objections: string[]
   const [found, limit] = [significant(novelty), significant(threshold)]
   const reason =
     language === 'es'
-      ? `La radiografía no se parece a las que el modelo aprendió (novedad ${comma(found)}, el límite es ${comma(limit)}); puede no ser una radiografía frontal de tórax.`
+      ? `La radiografía no se parece a las del entrenamiento del modelo (novedad ${comma(found)}; el límite es ${comma(limit)}): quizá no sea una radiografía frontal de tórax.`
       : `The film is unlike those the model was trained on (novelty ${found}, the limit is ${limit}); it may not be a frontal chest film.`
   return { reason, code: 'novelty' }
 }
@@ -37,17 +38,3 @@ export function significant(value: number): string {
 }
 
 const comma = (text: string): string => text.replace('.', ',')
-
-const SPANISH: readonly (readonly [RegExp, string])[] = [
-  [/^its modality is (.+), expected a radiograph \(CR, DX or RG\)$/, 'su modalidad es $1, se esperaba una radiografía (CR, DX o RG)'],
-  [/^its SOP class is (.+), expected a radiograph$/, 'su clase SOP es $1, se esperaba una radiografía'],
-  [/^its pixels are FOR PROCESSING, expected a film FOR PRESENTATION$/, 'sus píxeles son FOR PROCESSING, se esperaba una radiografía FOR PRESENTATION'],
-  [/^its view is lateral, expected PA or AP$/, 'su proyección es lateral, se esperaba PA o AP'],
-  [/^its view is oblique, expected PA or AP$/, 'su proyección es oblicua, se esperaba PA o AP'],
-  [/^its body part is (.+), expected CHEST$/, 'su región anatómica es $1, se esperaba CHEST'],
-]
-
-function objectionInSpanish(objection: string): string {
-  const [pattern, spanish] = SPANISH.find(([known]) => known.test(objection)) ?? []
-  return pattern && spanish ? objection.replace(pattern, spanish) : objection
-}

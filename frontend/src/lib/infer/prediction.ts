@@ -4,6 +4,7 @@ import type { DecodedFilm } from '../decode'
 import type { Estimate, Heatmap, Language, Prediction, Verdict } from '../types'
 import { refusal } from './gate'
 import type { ModelRecord, RecordEstimate } from './record'
+import { inSpanish } from './spanish'
 
 /** What the graph gives for one film, C labels and a map of rows x columns. */
 export interface Outputs {
@@ -53,14 +54,14 @@ export function predictionOf(outputs: Outputs, record: ModelRecord, { file, film
     operating_points: record.operating_points.map((point) => verdict(point, probabilities)),
     reliability: null,
     heatmap: heatmapOf(outputs, record),
-    warnings: film.warnings,
+    warnings: language === 'es' ? film.warnings.map(inSpanish) : film.warnings,
     model,
     timings_ms: { read: film.readMs, run: outputs.runMs, total: film.readMs + outputs.runMs },
   }
 }
 
 function verdict(point: ModelRecord['operating_points'][number], probabilities: Record<string, number>): Verdict {
-  const probability = point.positive.reduce((sum, label) => sum + (probabilities[label] ?? 0), 0)
+  const probability = Math.min(1, point.positive.reduce((sum, label) => sum + (probabilities[label] ?? 0), 0))
   return {
     name: point.name,
     positive: point.positive,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from deephealth.evaluation.texts.film_reasons import FILM_REASONS
+
 _AUC = r"\(AUC ([\d.]+|unknown)\)"
 _SOURCE = r"The label goes with the source of the film \(AUC ([\d.]+|unknown) from the source alone(?:, Cramer's V ([\d.]+))?\)"
 _FUENTE = r"La etiqueta va unida a la procedencia (AUC \1 con la procedencia sola; V de Cramer \2)"
@@ -102,9 +104,15 @@ def in_spanish(text: str) -> str:
 
 
 def _known(sentence: str) -> str | None:
-    for english, spanish in REASONS:
+    for english, spanish in (*REASONS, *FILM_REASONS):
         found = re.fullmatch(english, sentence)
         if found:
-            # Numbers take the decimal comma; a group that took no part stays empty.
-            return re.sub(r"(?<=\d)\.(?=\d)", ",", found.expand(spanish))
+            # A group that took no part stays empty.
+            return re.sub(r"\\(\d)", lambda gap, said=found: _gap(said[int(gap[1])] or ""), spanish)  # type: ignore[misc]
     return None
+
+
+def _gap(text: str) -> str:
+    """What a sentence's gap holds: pieces known here are said in Spanish, numbers (not identifiers) take the decimal comma."""
+    pieces = [_known(piece) or piece for piece in text.split("; ")]
+    return re.sub(r"(?<![\d.])(\d+)\.(\d+)(?![\d.])", r"\1,\2", "; ".join(pieces))

@@ -118,6 +118,11 @@ class Pool:
         self._facts.move_to_end(model)
         return self._facts[model]
 
+    async def check(self, model: Path) -> Facts:
+        """As `describe`, after running the model once, for a file from elsewhere; nothing is kept in memory."""
+        reply, _ = await self._call({"do": "check", "model": str(model)})
+        return reply
+
     def describe_now(self, model: Path) -> Facts:
         """As `describe`, from a thread."""
         return self._now(self.describe(model))

@@ -8,9 +8,10 @@ from fastapi import APIRouter
 
 from deephealth.service.context import InLanguage, Parts
 from deephealth.service.projects import schemas, views
+from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.store import projects
 
-router = APIRouter(prefix="/api/v1/projects", tags=["projects"])
+router = APIRouter(prefix="/api/v1/projects", tags=["projects"], dependencies=[viewer_or_editor])
 
 
 @router.get("")

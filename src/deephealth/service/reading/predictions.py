@@ -23,8 +23,9 @@ from deephealth.service.problems import ServiceProblem
 from deephealth.service.reading.answers import Judge, judge_of
 from deephealth.service.reading.schemas import AnsweringModel, Answers, Prediction, Total
 from deephealth.service.schemas import problems
+from deephealth.service.security.guard import viewer
 
-router = APIRouter(prefix="/api/v1", tags=["read"])
+router = APIRouter(prefix="/api/v1", tags=["read"], dependencies=[viewer])
 
 _AHEAD = 2  # films of one request in work for each worker, so that a batch does not keep single films waiting
 _BODY = {
@@ -80,6 +81,8 @@ async def predict(
             if len(films) > config.films_per_request:
                 raise _too_many(config.films_per_request)
             predictions = await _answer_all(films, judge, speaks, _AHEAD * config.workers)
+    for prediction in predictions:
+        parts.metrics.films.labels("unreadable" if prediction.error else "refused" if prediction.refused else "answered").inc()
     total = Total(total=round(1000 * (time.perf_counter() - start), 2))
     return Answers(model=AnsweringModel(id=chosen.id, name=chosen.name, labels=judge.labels), predictions=predictions, timings_ms=total)
 

@@ -13,8 +13,9 @@ from deephealth.service.models import registry
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.reading import examples
 from deephealth.service.reading.heatmaps import from_token
-from deephealth.service.reading.schemas import About, Examples, Limits
+from deephealth.service.reading.schemas import About, Examples, Limits, User
 from deephealth.service.schemas import problems
+from deephealth.service.security.guard import Someone, viewer
 from deephealth.settings.table import number
 
 router = APIRouter(prefix="/api/v1", tags=["read"])
@@ -29,7 +30,13 @@ class Png(Response):
     media_type = "image/png"
 
 
-@router.get("/heatmaps/{token}.png", response_class=Png, responses={200: _PNG, **problems(404, 503)}, summary="Draw a heatmap")
+@router.get(
+    "/heatmaps/{token}.png",
+    response_class=Png,
+    responses={200: _PNG, **problems(404, 503)},
+    summary="Draw a heatmap",
+    dependencies=[viewer],
+)
 async def heatmap(token: str, parts: Parts) -> Response:
     """The map that the address itself holds, as a transparent picture of the film's aspect to lay over the film."""
     try:
@@ -39,7 +46,13 @@ async def heatmap(token: str, parts: Parts) -> Response:
     return Png(await parts.pool.draw_map(found.rows, found.width, found.height), headers=_KEPT)
 
 
-@router.post("/previews", response_class=Png, responses={200: _PNG, **problems(400, 413, 415, 422, 503)}, summary="Show a film")
+@router.post(
+    "/previews",
+    response_class=Png,
+    responses={200: _PNG, **problems(400, 413, 415, 422, 503)},
+    summary="Show a film",
+    dependencies=[viewer],
+)
 async def preview(request: Request, parts: Parts) -> Response:
     """A film (multipart field `file`) as an 8-bit grey PNG, for a browser that cannot decode it. Nothing is kept."""
     async with received(request, parts.config.data / "incoming", parts.config.request_mb * 1_000_000, 1) as form:
@@ -53,20 +66,26 @@ async def preview(request: Request, parts: Parts) -> Response:
             raise ServiceProblem(status, error.code, (error.sentence, Words("es").reason(error.sentence)), about=film.name) from error
 
 
-@router.get("/examples", summary="Synthetic films to try")
+@router.get("/examples", summary="Synthetic films to try", dependencies=[viewer])
 def list_examples(parts: Parts) -> Examples:
     """Synthetic films, for the classroom model; none where there is no such model."""
     return Examples(examples=examples.listed() if registry.classroom(parts) else [])
 
 
-@router.get("/examples/{example}.png", response_class=Png, responses={200: _PNG, **problems(404, 503)}, summary="A synthetic film")
+@router.get(
+    "/examples/{example}.png",
+    response_class=Png,
+    responses={200: _PNG, **problems(404, 503)},
+    summary="A synthetic film",
+    dependencies=[viewer],
+)
 async def example_film(example: str, parts: Parts) -> Response:
     """One synthetic film, drawn once and then kept."""
     return Png(await examples.film(parts, example), headers={"Cache-Control": "public, max-age=86400"})
 
 
 @router.get("/about", summary="What this service is and allows")
-def about(parts: Parts) -> About:
+def about(parts: Parts, user: Someone) -> About:
     """Version, who may use it, limits, and which models answer."""
     config = parts.config
     limits = Limits(
@@ -80,7 +99,7 @@ def about(parts: Parts) -> About:
     return About(
         version=__version__,
         access=config.access,
-        user=None,
+        user=User(name=user.name, role=user.role) if user else None,
         limits=limits,
         serving=registry.serving(parts),
         classroom=registry.classroom(parts),

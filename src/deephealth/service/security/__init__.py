@@ -1,0 +1,1 @@
+"""Who may do what: access modes, roles, accounts, and the layers between the network and the endpoints. See docs/security.md."""
