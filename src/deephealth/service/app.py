@@ -15,6 +15,7 @@ from deephealth.service.context import Services
 from deephealth.service.measured import Measured
 from deephealth.service.metrics import Metrics
 from deephealth.service.models import router as models
+from deephealth.service.projects import films, uploads
 from deephealth.service.projects import router as projects
 from deephealth.service.reading import predictions
 from deephealth.service.reading import router as reading
@@ -47,6 +48,8 @@ def create_app(config: ServiceConfig) -> FastAPI:
     app.include_router(health.router)
     app.include_router(accounts.router)
     app.include_router(projects.router)
+    app.include_router(films.router)
+    app.include_router(uploads.router)
     app.include_router(models.router)
     app.include_router(predictions.router)
     app.include_router(reading.router)
