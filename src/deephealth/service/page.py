@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, HTTPException, Response
 from fastapi.responses import FileResponse
 
 from deephealth.service.problems import ServiceProblem
@@ -53,7 +53,9 @@ def asset(
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
     """A file of the page. 404 for anything else: in a browser's window the page itself, which says so in words, else a problem."""
-    if name not in _names(_built()) and "text/html" in accept and not name.startswith("api/"):
+    if name.startswith("api/"):
+        raise HTTPException(404)
+    if name not in _names(_built()) and "text/html" in accept:
         return _serve("index.html", accept_encoding, "", status=404)
     return _serve(name, accept_encoding, if_none_match)
 
