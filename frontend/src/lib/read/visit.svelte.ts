@@ -33,6 +33,8 @@ export class Film {
   thumbnail = $state('')
   /** The reader agreed that this film goes to the service although the page is to answer. */
   maySend = $state(false)
+  /** The reader asked for the numbers of this film although it was refused. */
+  anyway = $state(false)
   /** The model that is to answer; "": the one in use. */
   model = $state('')
 
@@ -124,6 +126,11 @@ class Visit {
   modelOf(film: Film | null): ModelSummary | null {
     const id = film?.model || this.model || this.about?.serving
     return this.models.find((model) => model.id === id) ?? null
+  }
+
+  /** The labels that a film's bars have, before its answer is there as well. */
+  labelsOf(film: Film): string[] {
+    return film.labels.length ? film.labels : (this.modelOf(film)?.labels ?? [])
   }
 
   /** Ask another model: about the film shown, or about all in the table. One's next films go to it as well. */
