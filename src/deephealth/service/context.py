@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from deephealth.evaluation.wording import Language
 from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
+from deephealth.service.metrics import Metrics
 from deephealth.service.security.sign_in import Accounts
 from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.database import Database
@@ -23,6 +24,7 @@ class Services:
     database: Database
     blobs: Blobs
     pool: Pool
+    metrics: Metrics
     accounts: Accounts = field(default_factory=Accounts)
 
 
