@@ -74,6 +74,7 @@ export const read = dictionary({
   tick: ['Operating point: {at}', 'Punto de corte: {at}'],
   tick_hint: ['The line on the bar is the operating point “{name}”, frozen when the model was made: {at}.', 'La línea en la barra es el punto de corte «{name}», fijado al hacer el modelo: {at}.'],
   answered_in: ['Answered in {ms} ms', 'Respondido en {ms} ms'],
+  answered_here: ['Answered on this device in {ms} ms', 'Respondido en este dispositivo en {ms} ms'],
   warnings: ['To know about this file', 'Sobre este archivo'],
   // Refused, unreadable, failed
   refused: ['Refused', 'Rechazada'],

@@ -33,6 +33,8 @@ export class Film {
   thumbnail = $state('')
   /** The reader agreed that this film goes to the service although the page is to answer. */
   maySend = $state(false)
+  /** Its answer was made in this page. */
+  here = $state(false)
   /** The reader asked for the numbers of this film although it was refused. */
   anyway = $state(false)
   /** The model that is to answer; "": the one in use. */
@@ -321,7 +323,7 @@ class Visit {
       const greys = await decodeFilm(file)
       const model = await this.#local
       if (!model) throw new CannotRun('failed')
-      this.#answered(film, await model.answer(greys, film.title), model.labels)
+      this.#answered(film, await model.answer(greys, film.title), model.labels, true)
     } catch (error) {
       if (error instanceof CannotDecode) this.#settle(film, 'held', error)
       else if (error instanceof CannotRun) this.#settle(film, 'failed', error)
@@ -329,7 +331,8 @@ class Visit {
     }
   }
 
-  #answered(film: Film, prediction: Prediction, labels: string[]): void {
+  #answered(film: Film, prediction: Prediction, labels: string[], here = false): void {
+    film.here = here
     film.prediction = { ...prediction, file: film.name }
     film.labels = labels
     this.#settle(film, 'answered')
