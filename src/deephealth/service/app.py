@@ -14,6 +14,7 @@ from deephealth.service.config import ServiceConfig
 from deephealth.service.context import Services
 from deephealth.service.measured import Measured
 from deephealth.service.metrics import Metrics
+from deephealth.service.models import registry
 from deephealth.service.models import router as models
 from deephealth.service.projects import router as projects
 from deephealth.service.reading import predictions
@@ -35,6 +36,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
         pool, database = Pool(config), Database(config.database_url)
         app.state.services = Services(config, database, Blobs(config.data / "blobs"), pool, metrics)
         metrics.watch(pool, database)
+        pool.warm = registry.warm_path(app.state.services)
         await pool.start()
         try:
             yield
