@@ -59,7 +59,7 @@ def _problem(error: Exception, name: str) -> frames.Header:
     if isinstance(error, CannotAnswer):
         code = error.code
     elif isinstance(error, FilmTooLarge):
-        code = "too-large"
+        code, tired = "too-large", isinstance(error.__cause__, MemoryError)
     elif isinstance(error, MemoryError) or (isinstance(error, DeepHealthError) and "alloc" in sentence):  # in ONNX Runtime's words
         code, sentence, tired = "too-large", f"{name} needs more memory than one film may take; shrink it.", True
     elif isinstance(error, ModelFileError):
