@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, HTTPException, Response
 from fastapi.responses import FileResponse
 
 from deephealth.service.problems import ServiceProblem
@@ -48,6 +48,8 @@ def page(rest: str = "", accept_encoding: Annotated[str, Header()] = "", if_none
 @router.get("/{name:path}")
 def asset(name: str, accept_encoding: Annotated[str, Header()] = "", if_none_match: Annotated[str, Header()] = "") -> Response:
     """A file of the page. 404 for anything else: no other address is the page's."""
+    if name.startswith("api/"):
+        raise HTTPException(404)
     return _serve(name, accept_encoding, if_none_match)
 
 

@@ -83,6 +83,10 @@ class Pool:
         reply, _ = await self._call({"do": "members", "archive": str(archive), "name": name})
         return [Member(**member) for member in reply["members"]]
 
+    def members_now(self, archive: Path, name: str) -> list[Member]:
+        """As `members`, from a thread."""
+        return self._now(self.members(archive, name))
+
     async def answer_member(self, model: Path, archive: Path, member: Member, *, patient: bool = False) -> Answer:
         """What the model answers to one film of a zip archive."""
         wanted = {"do": "answer-member", "model": str(model), "archive": str(archive), "member": member.member, "name": member.name}
@@ -91,16 +95,19 @@ class Pool:
 
     async def inspect_soon(self, data: Body, name: str, salt: str, *, patient: bool = False) -> Inspected:
         """As `inspect`, from the event loop."""
-        reply, body = await self._call({"do": "inspect", "name": name, "salt": salt}, data, patient=patient)
-        film = reply.pop("film_bytes")
-        return Inspected(film=body[:film], thumbnail=body[film:], **reply)
+        return _inspected(*await self._call({"do": "inspect", "name": name, "salt": salt}, data, patient=patient))
 
-    def inspect(self, data: bytes, name: str, salt: str) -> Inspected:
+    def inspect(self, data: Body, name: str, salt: str) -> Inspected:
         """Look at one film for a project and take out of it all that names a person. Blocks; call from a thread, never in the event loop.
 
         data: the file's bytes; name: how sentences call it; salt: the project's, for the patient's key. CannotAnswer when it is no film.
         """
         return self._now(self.inspect_soon(data, name, salt, patient=True))
+
+    def inspect_file(self, path: Path, name: str, salt: str, member: str = "") -> Inspected:
+        """As `inspect`, for a film in a file or, by its name there, in a zip archive: the service itself never holds its bytes."""
+        wanted = {"do": "inspect-file", "path": str(path), "member": member, "name": name, "salt": salt}
+        return _inspected(*self._now(self._call(wanted, patient=True)))
 
     async def preview(self, film: Body, name: str) -> bytes:
         """An 8-bit grey PNG of a film, for a browser that cannot decode it."""
@@ -277,6 +284,11 @@ def busy() -> ServiceProblem:
         ),
         headers={"Retry-After": "2"},
     )
+
+
+def _inspected(reply: frames.Header, body: bytes) -> Inspected:
+    film = reply.pop("film_bytes")
+    return Inspected(film=body[:film], thumbnail=body[film:], **reply)
 
 
 def _checked(reply: tuple[frames.Header, bytes]) -> tuple[frames.Header, bytes]:

@@ -74,6 +74,10 @@ class Tasks:
 
         return inspect(body, name, salt, self._predictor(str(shipped_model_path())))
 
+    def inspect_file(self, body: bytes, path: str, member: str, name: str, salt: str) -> Reply:
+        """One film for a project, in a file or in a zip archive."""
+        return self.inspect(FilmFile(name, Path(path), member or None).read_bytes(), name, salt)
+
     def preview(self, body: bytes, name: str) -> Reply:
         """The film as an 8-bit grey PNG."""
         return {}, png(read_film(body, name=name).pixels)
