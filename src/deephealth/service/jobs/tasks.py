@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from deephealth import pipeline
@@ -18,7 +17,7 @@ from deephealth.model.file import Model
 from deephealth.service.jobs import results
 from deephealth.service.jobs.folder import JobFolder
 from deephealth.settings import atomic
-from deephealth.training.events import JsonLines, RunFinished, RunStarted, StageStarted
+from deephealth.training.events import JsonLines, RunFinished, RunStarted, StageStarted, ignore
 from deephealth.training.recipe import Recipe, with_changes
 
 _EXAMPLE_SIZE = 256
@@ -64,7 +63,8 @@ def evaluate(folder: JobFolder, plan: dict[str, Any]) -> None:
             threads=plan["threads"],
             listener=events,
         )
-        index, facts = look_at(open_dataset(folder.films, layout="csv", fewest_classes=1), threads=plan["threads"], fewest=0)
+        index = open_dataset(folder.films, layout="csv", fewest_classes=1)
+        index, facts = look_at(index, threads=plan["threads"], listener=ignore, fewest=0)
         films, _ = unseen_films(model, index, facts, False, Words("en"))
         write_answers(folder, films, ask(model, films, plan["threads"]))
         events(RunFinished("", str(folder.run / "report.html")))
@@ -150,5 +150,3 @@ def write_answers(folder: JobFolder, films: Sequence[Film], answers: Sequence[Pr
     for film, answer in wrong:
         writer.writerow((film.name, film.label, answer.label, f"{answer.probabilities[answer.label]:.4f}", int(answer.refused)))
     atomic.write_text(folder.run / "errors.csv", table.getvalue())
-
-
