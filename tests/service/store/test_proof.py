@@ -132,7 +132,7 @@ def test_a_disk_that_fills_up_stops_new_films_only(small: Path, rows: ModuleType
     clean(database, blobs, small, 30, now=time.time() + 7200)
     assert list(blobs.names()) == []
     with database.begin() as connection:
-        rows.add_film(connection, blobs, *rows.add_project(connection), os.urandom(1_000_000))
+        rows.add_film(connection, blobs, *rows.add_project(connection), os.urandom(200_000))
     assert check(database, blobs).whole
     database.close()
 
