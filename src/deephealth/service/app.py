@@ -14,6 +14,7 @@ from deephealth.service.config import ServiceConfig
 from deephealth.service.context import Services
 from deephealth.service.measured import Measured
 from deephealth.service.metrics import Metrics
+from deephealth.service.models import registry
 from deephealth.service.models import router as models
 from deephealth.service.projects import films, uploads
 from deephealth.service.projects import router as projects
@@ -29,7 +30,6 @@ from deephealth.service.store.database import Database
 
 def create_app(config: ServiceConfig) -> FastAPI:
     """The service as an ASGI application; its parts start with it and stop with it."""
-
     metrics = Metrics()
 
     @asynccontextmanager
@@ -37,7 +37,8 @@ def create_app(config: ServiceConfig) -> FastAPI:
         with folder.in_use(config.data):
             pool, database = Pool(config), Database(config.database_url)
             parts = app.state.services = Services(config, database, Blobs(config.data / "blobs"), pool, metrics)
-            metrics.watch(pool, database)
+            metrics.watch(pool, database, parts.quota.used)
+            pool.warm = registry.warm_path(parts)
             cleaner = Cleaner(parts.clean)
             await pool.start()
             cleaner.start()
