@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -94,17 +92,6 @@ def test_two_processes_write_at_once(database_url: str, data: Path, blobs: Blobs
     assert there - committed in (0, 1, 2, -6, -5, -12)
     assert check(database, blobs).whole
     database.close()
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], check=False).returncode:
-        pytest.skip("this machine lets nobody mount a small file system")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def test_a_disk_that_fills_up_stops_new_films_only(small: Path, rows: ModuleType) -> None:
