@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from deephealth import __version__
-from deephealth.service import health, page, problems
+from deephealth.service import docs, health, page, problems
 from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
 from deephealth.service.context import Services
@@ -63,6 +63,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
     app.include_router(models.router)
     app.include_router(predictions.router)
     app.include_router(reading.router)
+    app.include_router(docs.router)
     app.include_router(page.router)  # last: it takes every address that is left
     protect(app, config)
     app.add_middleware(Measured, metrics=metrics)

@@ -23,6 +23,7 @@ from deephealth.service.store.tables import classes, films
 from deephealth.settings import atomic, threads
 
 FEWEST_PATIENTS = 3
+_ROOM = 50_000_000  # bytes that a job may write: a model, its report, features
 _COLUMNS = ("path", "label", "patient", "view", "age", "sex")
 
 
@@ -32,6 +33,7 @@ def queue(parts: Services, kind: str, project: str | None, plan: Mapping[str, An
     ServiceProblem 404 for what is not there, 422 when the films do not suffice, 507 when the disk is full.
     """
     folder = JobFolder(parts.config.data, projects.new_id())
+    parts.quota.require(_ROOM, promise=False)
     most = parts.config.job_threads or max(1, threads.available() - 1)
     try:
         with parts.database.read() as connection, told_when_full():

@@ -35,7 +35,7 @@ def begin(new: schemas.NewUpload, parts: Parts) -> schemas.Upload:
             f"El archivo ocupa {found}, y este servicio admite como máximo {limit} de una vez; redúzcalo o divídalo.",
         )
         raise ServiceProblem(413, "too-large", sentences, about=new.name)
-    parts.quota.require(2 * new.bytes)  # the file as it comes, and the film that is made of it
+    parts.quota.require(new.bytes, promise=False)
     with parts.database.begin() as connection:
         projects.get_class(connection, new.project, new.class_)
         values = {
