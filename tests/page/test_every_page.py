@@ -1,4 +1,4 @@
-"""Every page in both languages, both themes and three widths: nothing serious for axe, nothing cut off, nothing untranslated, nothing that jumps."""
+"""Every page in both languages, both themes, three widths: nothing serious for axe, cut off or untranslated, and nothing that jumps."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def test_the_keyboard_reaches_everything_and_always_shows_where_it_is(page_in: A
               const marked = (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2) || style.boxShadow !== 'none'
               const name = element.getAttribute('aria-label') || element.labels?.[0]?.textContent || element.textContent || element.title
               element.dataset.stop ??= String(document.querySelectorAll('[data-stop]').length)
-              return { id: element.dataset.stop, what: element.outerHTML.slice(0, 120), seen: box.width > 0 && box.height > 0, marked, named: !!name?.trim() }
+              const seen = box.width > 0 && box.height > 0
+              return { id: element.dataset.stop, what: element.outerHTML.slice(0, 120), seen, marked, named: !!name?.trim() }
             }"""
         )
         if stop is None or stop["id"] in stops:
