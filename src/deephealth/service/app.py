@@ -17,7 +17,7 @@ from deephealth.service.measured import Measured
 from deephealth.service.metrics import Metrics
 from deephealth.service.models import registry
 from deephealth.service.models import router as models
-from deephealth.service.projects import films, uploads
+from deephealth.service.projects import archives, films, uploads
 from deephealth.service.projects import router as projects
 from deephealth.service.reading import predictions
 from deephealth.service.reading import router as reading
@@ -56,6 +56,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
     app.add_exception_handler(problems.ServiceProblem, problems.handle)
     app.include_router(health.router)
     app.include_router(accounts.router)
+    app.include_router(archives.router)
     app.include_router(projects.router)
     app.include_router(films.router)
     app.include_router(uploads.router)
