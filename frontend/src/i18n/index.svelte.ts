@@ -50,6 +50,13 @@ export function percent(value: number, digits = 1): string {
   return `${number(100 * value, digits)} %`
 }
 
+/** A size in bytes as people say it: 6.7 MB. */
+export function bytes(size: number): string {
+  const step = size < 1000 ? 0 : Math.min(3, Math.floor(Math.log10(size) / 3))
+  const value = size / 1000 ** step
+  return `${number(value, step && value < 10 ? 1 : 0)} ${['B', 'kB', 'MB', 'GB'][step]}`
+}
+
 /** The names of the known classes in the reader's language; others as they are. */
 export const className = (() => {
   const known: Dictionary<string> = {

@@ -8,7 +8,7 @@ export const shared = dictionary({
   working: ['Working…', 'Trabajando…'],
   undefined: ['not defined', 'sin definir'],
   no_interval: ['no interval', 'sin intervalo'],
-  n_films: ['n = {films}', 'n = {films}'],
+  n_films: ['n = {films}', 'n = {films}'],
   n_patients: ['{patients} patients', '{patients} pacientes'],
   n_patient: ['1 patient', '1 paciente'],
   estimate_meaning: [
