@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ import uvicorn
 from deephealth.service.app import create_app
 from deephealth.service.config import ServiceConfig
 from deephealth.service.context import Services
-from deephealth.service.security.listening import server_options
+from deephealth.service.security.listening import Tls, server_options
 
 
 @dataclass
@@ -38,13 +38,13 @@ class Start(Protocol):
 
 
 @contextmanager
-def running(config: ServiceConfig) -> Iterator[Running]:
+def running(config: ServiceConfig, tls: Tls | None = None) -> Iterator[Running]:
     """The service of `config` on a free port, in a thread, until the block ends."""
     app = create_app(config)
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    options = {**server_options(None), "log_config": None}
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{listening.getsockname()[1]}"
+    options = {**server_options(tls), "log_config": None}
     server = uvicorn.Server(uvicorn.Config(app, lifespan="on", timeout_graceful_shutdown=5, **options))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
@@ -84,3 +84,13 @@ def start_service(tmp_path: Path) -> Iterator[Start]:
             return stack.enter_context(running(ServiceConfig(**given)))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def service_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[Running]]:
+    """A service of its own with other settings, for as long as a block: `with service_of(access="accounts") as running:`."""
+
+    def start(tls: Tls | None = None, **settings: Any) -> AbstractContextManager[Running]:
+        return running(ServiceConfig(**{"data": tmp_path_factory.mktemp("service"), "requests_per_minute": 0, **settings}), tls)
+
+    return start

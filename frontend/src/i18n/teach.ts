@@ -26,10 +26,7 @@ export const teach = dictionary({
   example_size_text: ['One class has larger pictures than the others.', 'Una clase tiene imágenes más grandes que las demás.'],
   films_classes: ['{films} films, {classes} classes', '{films} radiografías, {classes} clases'],
   changed: ['changed {when}', 'modificado {when}'],
-  open: ['Open', 'Abrir'],
-  rename: ['Rename', 'Cambiar el nombre'],
   rename_of: ['Rename {name}', 'Cambiar el nombre de {name}'],
-  name: ['Name', 'Nombre'],
   delete: ['Delete', 'Eliminar'],
   delete_of: ['Delete {name}', 'Eliminar {name}'],
   project_deleted: ['“{name}” is deleted.', 'Se ha eliminado «{name}».'],
@@ -68,7 +65,6 @@ export const teach = dictionary({
   add_camera_to: ['Record films for {name} with the camera', 'Grabar radiografías para {name} con la cámara'],
   made_classes: ['{films} films into {classes} classes, by the names of their folders.', '{films} radiografías en {classes} clases, según el nombre de sus carpetas.'],
   nothing_found: ['There is no film in what you dropped.', 'En lo que ha soltado no hay ninguna radiografía.'],
-  undone_sent: ['Taken back.', 'Deshecho.'],
   films_of: ['Films of {name}', 'Radiografías de {name}'],
   grid_help: [
     'Arrow keys move, space selects, shift extends, Ctrl+A selects all, Delete deletes.',
@@ -114,7 +110,6 @@ export const teach = dictionary({
   camera_hold: ['Hold to record', 'Mantenga pulsado para grabar'],
   camera_recorded: ['{count} recorded', '{count} grabadas'],
   camera_close: ['Close the camera', 'Cerrar la cámara'],
-  camera_open: ['Use the camera', 'Usar la cámara'],
   camera_picture: ['Picture of the camera', 'Imagen de la cámara'],
   camera_insecure: [
     'A browser opens the camera only on this machine (localhost) or over HTTPS. Open the page so, or use files.',
@@ -194,7 +189,6 @@ export const teach = dictionary({
   ],
   train_all_the_same: ['Train all the same', 'Entrenar de todos modos'],
   said_stage: ['{stage}: {share}', '{stage}: {share}'],
-  said_done: ['Training finished.', 'Entrenamiento terminado.'],
 
   // ---- try it
   try_first: ['Train first; then drop a film here that the classifier has not seen.', 'Entrene primero; después suelte aquí una radiografía que el clasificador no haya visto.'],
@@ -205,7 +199,6 @@ export const teach = dictionary({
   try_heatmap: ['Show what spoke for {name}', 'Mostrar lo que habló a favor de {name}'],
   answer_bars: ['Probability of each class', 'Probabilidad de cada clase'],
   export: ['Export', 'Exportar'],
-  export_model: ['Model', 'Modelo'],
   kind_onnx: ['Model (ONNX)', 'Modelo (ONNX)'],
   'kind_report-html': ['Report (HTML)', 'Informe (HTML)'],
   'kind_report-json': ['Figures (JSON)', 'Cifras (JSON)'],

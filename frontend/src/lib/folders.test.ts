@@ -17,7 +17,7 @@ describe('folders become classes', () => {
     expect(names(['normal/a.png', 'viral/b.png', 'c.png'])).toEqual({ normal: ['a.png'], viral: ['b.png'], '': ['c.png'] })
   })
   test('when one is dropped, without the lists that lie in it', () => {
-    expect(names(['normal/a.png', 'normal/b.png', 'normal/films.csv'])).toEqual({ normal: ['a.png', 'b.png'] })
+    expect(names(['normal/a.png', 'normal/b.png', 'normal/films.csv', '_masks/normal/a.png'])).toEqual({ normal: ['a.png', 'b.png'] })
   })
   test('whatever the folders of a split', () => {
     const paths = ['x/train/NORMAL/a.png', 'x/test/NORMAL/b.png', 'x/train/PNEUMONIA/c.png']

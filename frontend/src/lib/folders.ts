@@ -2,7 +2,7 @@
 
 import { pathOf } from './files'
 
-/** Lists and notes that lie beside the films of a set are no films. */
+/** Lists and notes that lie beside the films of a set are no films; nor is what lies in folders such as `_masks`. */
 const BESIDE = /(^dicomdir|\.(csv|tsv|json|jsonl|txt|md|html?|xml|toml|pdf))$/i
 const SPLITS = /^(train(ing)?|val(id(ation)?)?|test(ing)?|entrenamiento|validaci[oó]n|prueba)$/i
 
@@ -12,7 +12,7 @@ const SPLITS = /^(train(ing)?|val(id(ation)?)?|test(ing)?|entrenamiento|validaci
  * `known` tells names that are classes already, so that a class dropped with one folder for each patient stays one class.
  */
 export function byClass(files: File[], known: (name: string) => boolean = () => false): Map<string, File[]> {
-  const films = files.filter((file) => !BESIDE.test(file.name))
+  const films = files.filter((file) => !BESIDE.test(file.name) && !/(^|\/)[._][^/]*\//.test(pathOf(file)))
   const paths = films.map((file) => pathOf(file).split('/').slice(0, -1).filter((name) => name && !SPLITS.test(name)))
   const inside = paths.filter((path) => path.length)
   const shared = commonLength(inside)

@@ -2,12 +2,13 @@
 
 import { className, number } from '../i18n/index.svelte'
 import { teach as t } from '../i18n/teach'
-import { ApiError, call } from './api'
+import { call } from './api'
 import { byClass } from './folders'
 import { sentence } from './sentence'
+import { session } from './session.svelte'
 import { toasts } from './toasts.svelte'
 import { Training } from './training.svelte'
-import type { About, Added, Project, ProjectClass, ProjectFilm, Results, TrainSettings } from './types'
+import type { Added, Project, ProjectClass, ProjectFilm, Results, TrainSettings } from './types'
 import { UploadQueue, type UploadProblem, type UploadProgress } from './upload'
 
 const PAGE = 500
@@ -57,7 +58,7 @@ export class OpenProject {
       this.project = await call<Project>(`/projects/${this.id}`)
       this.training.show(this.project.job)
       this.error = null
-      await Promise.all([this.#loadFilms(), this.results ? undefined : this.#loadResults()])
+      await Promise.all([this.#loadFilms(), this.project.model && !this.results ? this.#loadResults() : undefined])
     } catch (error) {
       this.error = error
     }
@@ -80,13 +81,8 @@ export class OpenProject {
   }
 
   async #loadResults(): Promise<void> {
-    try {
-      this.results = await call<Results>(`/projects/${this.id}/results`)
-      this.stale = false
-    } catch (error) {
-      if (!(error instanceof ApiError && error.status === 404)) throw error
-      this.results = null
-    }
+    this.results = await call<Results>(`/projects/${this.id}/results`)
+    this.stale = false
   }
 
   #settle(): void {
@@ -254,9 +250,9 @@ export class OpenProject {
 
   async #uploads(): Promise<UploadQueue> {
     if (this.#queue) return this.#queue
-    const { limits } = await call<About>('/about')
+    if (!session.about) await session.load()
     this.#queue ??= new UploadQueue(this.id, {
-      chunkBytes: Math.min(limits.chunk_bytes, CHUNK),
+      chunkBytes: Math.min(session.about?.limits.chunk_bytes ?? CHUNK, CHUNK),
       onadded: (_group, added) => this.#arrived(added),
       onchange: () => this.#progressed(),
     })

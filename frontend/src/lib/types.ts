@@ -323,7 +323,34 @@ export interface Results {
 }
 
 // ---- Accounts -------------------------------------------------------------------------------------------------------------
-// POST /session {name, password} -> 200 {name, role} and a cookie; DELETE /session
-// GET|POST /users (admin) {name, password, role}; PATCH|DELETE /users/{name}
-// GET|POST /tokens {label, role} -> {id, token (once)}; DELETE /tokens/{id}
-// GET /audit-log?after= (admin) -> {entries: [...], intact: boolean}
+// POST /session {name, password} -> Who and a cookie; DELETE /session?everywhere= -> 204; PUT /session/password {current, new} -> 204, signs out
+export type Who = { name: string; role: Role }
+
+// GET /users -> {users: Account[]}; POST /users {name, password, role} -> 201 Account; PATCH /users/{name} {role?, disabled?, password?} -> Account;
+// DELETE /users/{name} -> 204. All admin. The last admin stays: 409 "last-admin". Passwords have 10 to 200 characters.
+export interface Account {
+  name: string
+  role: Role
+  created: string
+  disabled: boolean
+  /** Last use of an open session. */
+  seen: string | null
+}
+
+// GET /tokens -> {tokens: Token[]} (one's own); POST /tokens {label, role} -> 201 Token & {token: string}, told once; DELETE /tokens/{id} -> 204
+export interface Token {
+  id: string
+  label: string
+  role: Role
+  created: string
+  used: string | null
+}
+
+// GET /audit-log?after=&limit=200 (admin) -> AuditLog; without `after` the newest entries
+export interface AuditLog {
+  entries: { number: number; time: string; user: string; action: string; about: Record<string, unknown>; sha256: string }[]
+  /** No entry of the whole log was changed, removed or moved. */
+  intact: boolean
+  /** The first that was; "" when intact. */
+  problem: string
+}

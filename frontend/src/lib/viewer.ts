@@ -5,7 +5,7 @@
 
 import type { Evidence } from './viewer/colour'
 import { renderer, type GreyFilm, type Renderer } from './viewer/renderer'
-import { AS_STORED, FITTED, panned, windowed, zoomed, type Size, type View } from './viewer/view'
+import { AS_STORED, FITTED, fit, panned, windowed, zoomed, type Size, type View } from './viewer/view'
 
 export type { Evidence, GreyFilm, View }
 
@@ -26,7 +26,7 @@ const DRAG_GREYS = 0.75
 const KEY_GREYS = 8
 
 export class Viewer {
-  tool: Tool = 'move'
+  #tool: Tool = 'move'
   #view: View = { ...FITTED, ...AS_STORED }
   #film: GreyFilm | null = null
   #evidence: Evidence | null = null
@@ -75,6 +75,17 @@ export class Viewer {
     this.#evidence = evidence
     this.#opacity = evidence ? opacity : 0
     this.draw()
+  }
+
+  /** What dragging with the main button does from now on. */
+  use(tool: Tool): void {
+    this.#tool = tool
+    this.#touch()
+  }
+
+  /** Pixels of the screen for one of the film. */
+  get scale(): number {
+    return this.#film ? fit(this.#film, this.#box) * this.#view.zoom : 1
   }
 
   get view(): View {
@@ -152,7 +163,7 @@ export class Viewer {
 
   /** A finger scrolls the page while the whole film is seen, and moves the film once it is larger. */
   #touch(): void {
-    this.#canvas.style.touchAction = this.#view.zoom <= 1 && this.tool === 'move' ? 'pan-y' : 'none'
+    this.#canvas.style.touchAction = this.#view.zoom <= 1 && this.#tool === 'move' ? 'pan-y' : 'none'
   }
 
   #point(event: MouseEvent): { x: number; y: number } {
@@ -179,7 +190,7 @@ export class Viewer {
     const other = [...this.#pointers].find(([id]) => id !== event.pointerId)?.[1]
     this.#pointers.set(event.pointerId, now)
     if (other) this.#pinch(before, now, other)
-    else if (event.buttons & 2 || this.tool === 'window') {
+    else if (event.buttons & 2 || this.#tool === 'window') {
       const ratio = this.#canvas.clientWidth / this.#box.width
       this.#change(windowed(this.#view, (now.x - before.x) * ratio * DRAG_GREYS, (now.y - before.y) * ratio * DRAG_GREYS))
     } else this.#pan(now.x - before.x, now.y - before.y)

@@ -8,7 +8,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,9 @@ _UNITS = {
     "fine-tune": "step",
     "head": "step",
     "training the lung finder": "step",
+    "backing up": "file",
+    "checking": "file",
+    "restoring": "file",
 }
 
 
@@ -209,6 +212,18 @@ def _count(value: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{value} is not a number of threads; expected 1 or more")
     return number
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """The type of an option that takes a whole number from `least` to `most`."""
+
+    def checked(value: str) -> int:
+        number = _whole(value)
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{value} is out of range; expected a whole number from {least} to {most}")
+        return number
+
+    return checked
 
 
 def _whole(value: str) -> int:

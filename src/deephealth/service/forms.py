@@ -103,7 +103,7 @@ class _Reader:
             async for chunk in request.stream():
                 received += len(chunk)
                 if received > most_bytes:
-                    raise _too_large(most_bytes)
+                    raise too_large(most_bytes)
                 self._parser.write(chunk)
             self._parser.finalize()
         except (FormParserError, ClientDisconnect) as error:
@@ -191,7 +191,8 @@ def _damaged() -> ServiceProblem:
     )
 
 
-def _too_large(most_bytes: int) -> ServiceProblem:
+def too_large(most_bytes: int) -> ServiceProblem:
+    """The answer to a request of more bytes than one may have."""
     megabytes = most_bytes // 1_000_000
     return ServiceProblem(
         413,

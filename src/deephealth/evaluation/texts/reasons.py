@@ -73,6 +73,16 @@ REASONS: tuple[tuple[str, str], ...] = (
     ),
     (r"The folder (.+) is taken for masks, not for a class\.", r"La carpeta \1 se toma por máscaras, no por una clase."),
     (r"The folder (.+) holds no film\.", r"La carpeta \1 no contiene ninguna radiografía."),
+    # the gate
+    (
+        r"The film is unlike those the model was trained on \(novelty (\S+), the limit is (\S+)\); it may not be a frontal chest film\.",
+        r"La radiografía no se parece a las del entrenamiento del modelo (novedad \1; el límite es \2): quizá no sea una radiografía "
+        r"frontal de tórax.",
+    ),
+    (
+        r"By its own tags this is not a frontal chest film: (.+)\.",
+        r"Según sus propios datos no es una radiografía de tórax frontal: \1.",
+    ),
     # label errors and the leakage gap
     (
         r"Label errors are looked for between two classes of (\d+) films or more\.",

@@ -45,6 +45,7 @@ class Pool:
         self.config = config
         self.restarts = 0  # workers that died or were ended for overrunning
         self.waiting = 0
+        self.warm: Path | None = None  # the model that a new worker loads before its first film
         self._workers: set[_Worker] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._facts: OrderedDict[Path, Facts] = OrderedDict()
@@ -82,6 +83,10 @@ class Pool:
         reply, _ = await self._call({"do": "members", "archive": str(archive), "name": name})
         return [Member(**member) for member in reply["members"]]
 
+    def members_now(self, archive: Path, name: str) -> list[Member]:
+        """As `members`, from a thread."""
+        return self._now(self.members(archive, name))
+
     async def answer_member(self, model: Path, archive: Path, member: Member, *, patient: bool = False) -> Answer:
         """What the model answers to one film of a zip archive."""
         wanted = {"do": "answer-member", "model": str(model), "archive": str(archive), "member": member.member, "name": member.name}
@@ -90,16 +95,19 @@ class Pool:
 
     async def inspect_soon(self, data: Body, name: str, salt: str, *, patient: bool = False) -> Inspected:
         """As `inspect`, from the event loop."""
-        reply, body = await self._call({"do": "inspect", "name": name, "salt": salt}, data, patient=patient)
-        film = reply.pop("film_bytes")
-        return Inspected(film=body[:film], thumbnail=body[film:], **reply)
+        return _inspected(*await self._call({"do": "inspect", "name": name, "salt": salt}, data, patient=patient))
 
-    def inspect(self, data: bytes, name: str, salt: str) -> Inspected:
+    def inspect(self, data: Body, name: str, salt: str) -> Inspected:
         """Look at one film for a project and take out of it all that names a person. Blocks; call from a thread, never in the event loop.
 
         data: the file's bytes; name: how sentences call it; salt: the project's, for the patient's key. CannotAnswer when it is no film.
         """
         return self._now(self.inspect_soon(data, name, salt, patient=True))
+
+    def inspect_file(self, path: Path, name: str, salt: str, member: str = "") -> Inspected:
+        """As `inspect`, for a film in a file or, by its name there, in a zip archive: the service itself never holds its bytes."""
+        wanted = {"do": "inspect-file", "path": str(path), "member": member, "name": name, "salt": salt}
+        return _inspected(*self._now(self._call(wanted, patient=True)))
 
     async def preview(self, film: Body, name: str) -> bytes:
         """An 8-bit grey PNG of a film, for a browser that cannot decode it."""
@@ -117,6 +125,11 @@ class Pool:
                 self._facts.popitem(last=False)
         self._facts.move_to_end(model)
         return self._facts[model]
+
+    async def check(self, model: Path) -> Facts:
+        """As `describe`, after running the model once, for a file from elsewhere; nothing is kept in memory."""
+        reply, _ = await self._call({"do": "check", "model": str(model)})
+        return reply
 
     def describe_now(self, model: Path) -> Facts:
         """As `describe`, from a thread."""
@@ -205,7 +218,7 @@ class Pool:
             worker = _Worker(self.config)
             self._workers.add(worker)
             try:
-                await asyncio.wait_for(worker.ready(), _START_SECONDS)
+                await asyncio.wait_for(worker.ready(self.warm), _START_SECONDS)
             except (TimeoutError, frames.FrameError, OSError):
                 await self._end(worker)
                 await asyncio.sleep(pause)
@@ -238,9 +251,11 @@ class _Worker:
             # Its standard input is the socket; what libraries print goes to standard error and can never mix with an answer.
             self._process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env=_environment())  # noqa: S603
 
-    async def ready(self) -> None:
-        """Returns when the worker has said that it is there."""
+    async def ready(self, model: Path | None) -> None:
+        """Returns when the worker has said that it is there, and has loaded `model` (one that is not usable is told with its films)."""
         await frames.next_frame(self._channel)
+        if model is not None:
+            await self.ask({"do": "warm", "model": str(model)}, b"")
 
     async def ask(self, header: frames.Header, body: Body) -> tuple[frames.Header, bytes]:
         """One task and its reply. FrameError when the reply is to another."""
@@ -269,6 +284,11 @@ def busy() -> ServiceProblem:
         ),
         headers={"Retry-After": "2"},
     )
+
+
+def _inspected(reply: frames.Header, body: bytes) -> Inspected:
+    film = reply.pop("film_bytes")
+    return Inspected(film=body[:film], thumbnail=body[film:], **reply)
 
 
 def _checked(reply: tuple[frames.Header, bytes]) -> tuple[frames.Header, bytes]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deephealth.images.archive import FilmFile, find_films
 from deephealth.images.radiograph import Radiograph
@@ -22,6 +23,7 @@ from deephealth.service.answering.results import Answer, CannotAnswer, Member
 
 _MODELS_KEPT = 3
 _DIGITS = 6  # of a probability or a logit that is sent: float32 holds little more
+_TRIED = 256  # side of the grey film that a model is first run on
 _MAP_PIXELS = 512  # the longer side of a drawn heatmap
 
 Reply = tuple[Header, bytes]
@@ -36,6 +38,12 @@ class Tasks:
 
     def nothing(self, body: bytes) -> Reply:
         """Only answer."""
+        return {}, b""
+
+    def warm(self, body: bytes, model: str) -> Reply:
+        """Load a model and run it once, so that the first film does not wait for it."""
+        predictor = self._predictor(model)
+        predictor.model.run(_grey(predictor.model))
         return {}, b""
 
     def answer(self, body: bytes, model: str, name: str) -> Reply:
@@ -66,6 +74,10 @@ class Tasks:
 
         return inspect(body, name, salt, self._predictor(str(shipped_model_path())))
 
+    def inspect_file(self, body: bytes, path: str, member: str, name: str, salt: str) -> Reply:
+        """One film for a project, in a file or in a zip archive."""
+        return self.inspect(FilmFile(name, Path(path), member or None).read_bytes(), name, salt)
+
     def preview(self, body: bytes, name: str) -> Reply:
         """The film as an 8-bit grey PNG."""
         return {}, png(read_film(body, name=name).pixels)
@@ -80,6 +92,13 @@ class Tasks:
             record.pop(hidden, None)
         cards = {f"card_{language}": card(loaded.record, language) for language in ("en", "es")}
         return {"sha256": loaded.sha256, "bytes": len(loaded.data), "record": record, **cards}, b""
+
+    def check(self, body: bytes, model: str) -> Reply:
+        """As `describe`, after running the model once. The worker is then replaced: the file is a stranger's."""
+        loaded = Model.load(model, threads=self._threads, spinning=False)
+        loaded.run(_grey(loaded))
+        facts, _ = self.describe(body, model)
+        return {**facts, "tired": True}, b""
 
     def verify(self, body: bytes, model: str) -> Reply:
         """Ask the model its golden films again."""
@@ -112,6 +131,11 @@ class Tasks:
                 self._models.popitem(last=False)
         self._models.move_to_end(path)
         return self._models[path]
+
+
+def _grey(model: Model) -> NDArray[np.uint8]:
+    """A grey film as the model takes them."""
+    return np.full((_TRIED, _TRIED) if model.record.channels == 1 else (_TRIED, _TRIED, 3), 127, np.uint8)
 
 
 def _answer(prediction: Prediction, film: Radiograph, read: float, run: float) -> Answer:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from deephealth.evaluation.wording import Language
 from deephealth.service.context import Services
 from deephealth.service.jobs.folder import ARTEFACTS, JobFolder
 from deephealth.service.jobs.schemas import Artefact, Job, JobProgress
@@ -16,7 +17,7 @@ from deephealth.service.times import iso, iso_or_none
 _TAIL = 16_384
 
 
-def job_view(parts: Services, row: Row[Any], language: str) -> Job:
+def job_view(parts: Services, row: Row[Any], language: Language) -> Job:
     """One job; sentences in `language`."""
     folder = JobFolder(parts.config.data, row.id)
     problem = row.problem or {}

@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api/v1/projects", tags=["projects"], dependencies=[v
 @router.get("")
 def list_projects(parts: Parts, language: InLanguage, deleted: bool = False) -> schemas.Projects:
     """Every project, the one changed last first; with `deleted`, those that can be brought back."""
-    with parts.database.begin() as connection:
+    with parts.database.read() as connection:
         return schemas.Projects(projects=views.summaries(connection, parts, deleted=deleted, language=language))
 
 
@@ -32,7 +32,7 @@ def create_project(new: schemas.NewProject, parts: Parts, language: InLanguage) 
 @router.get("/{project}")
 def get_project(project: str, parts: Parts, language: InLanguage) -> schemas.Project:
     """One project with its classes, settings and warnings."""
-    with parts.database.begin() as connection:
+    with parts.database.read() as connection:
         return views.project_view(connection, parts, project, language)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, select
 
+from deephealth.evaluation.wording import Language
 from deephealth.service.context import Services
 from deephealth.service.jobs.schemas import Job, TrainSettings
 from deephealth.service.jobs.views import job_view
@@ -16,7 +17,7 @@ from deephealth.service.store.tables import films as film_table
 from deephealth.service.times import iso
 
 
-def summaries(connection: Connection, parts: Services, *, deleted: bool, language: str) -> list[schemas.ProjectSummary]:
+def summaries(connection: Connection, parts: Services, *, deleted: bool, language: Language) -> list[schemas.ProjectSummary]:
     """Every project, those deleted or those not, the one changed last first."""
     rows = projects.listed(connection, deleted=deleted)
     newest = jobs.last_of_projects(connection, [row.id for row in rows])
@@ -24,7 +25,7 @@ def summaries(connection: Connection, parts: Services, *, deleted: bool, languag
     return [schemas.ProjectSummary(**_head(row, row.films, shown.get(row.id)), classes=row.classes) for row in rows]
 
 
-def project_view(connection: Connection, parts: Services, project: str, language: str) -> schemas.Project:
+def project_view(connection: Connection, parts: Services, project: str, language: Language) -> schemas.Project:
     """One project with its classes and warnings. ServiceProblem 404."""
     row = projects.get(connection, project)
     classes = projects.classes_of(connection, project)
@@ -45,7 +46,7 @@ def class_view(row: Row[Any]) -> schemas.ProjectClass:
     return schemas.ProjectClass(id=row.id, name=row.name, films=row.films, deleted=row.deleted is not None)
 
 
-def film_views(connection: Connection, project: str, rows: Sequence[Row[Any]], language: str) -> list[schemas.ProjectFilm]:
+def film_views(connection: Connection, project: str, rows: Sequence[Row[Any]], language: Language) -> list[schemas.ProjectFilm]:
     """Films with their warnings and the addresses of their pictures."""
     names = {row.id: row.name for row in projects.classes_of(connection, project)}
     found = warnings.of_films(rows, films.known(connection, project), names, language)

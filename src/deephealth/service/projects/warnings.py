@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Row
 
 from deephealth.datasets.duplicates import SEEN_DISTANCE
-from deephealth.evaluation.wording import Words
+from deephealth.evaluation.wording import Language, Words
 from deephealth.service.projects.schemas import Warning
 from deephealth.service.store.films import Known
 
@@ -22,7 +22,7 @@ FEW_FILMS = 20
 _BLOCK = 256
 
 
-def of_films(rows: Sequence[Row[Any]], known: Known, classes: dict[str, str], language: str) -> dict[str, list[Warning]]:
+def of_films(rows: Sequence[Row[Any]], known: Known, classes: dict[str, str], language: Language) -> dict[str, list[Warning]]:
     """The warnings of each film in `rows`, by its identifier, against all that are `known`; films out of sight have none.
 
     classes: identifier -> name. Of copies in one class only those that came later are called copies.
@@ -33,8 +33,8 @@ def of_films(rows: Sequence[Row[Any]], known: Known, classes: dict[str, str], la
     others = _other_classes_of_patients(known)
     for start in range(0, len(asked), _BLOCK):
         part = asked[start : start + _BLOCK]
-        copies = _copies(np.array([place[row.id] for row in part], dtype=np.int64), known)
-        for row, alike in zip(part, copies, strict=True):
+        pairs = copies(np.array([place[row.id] for row in part], dtype=np.int64), known)
+        for row, alike in zip(part, pairs, strict=True):
             found[row.id] = [
                 *_copy_warnings(place[row.id], np.flatnonzero(alike), known, classes, language),
                 *_patient_warning(place[row.id], known, others, classes, language),
@@ -43,7 +43,7 @@ def of_films(rows: Sequence[Row[Any]], known: Known, classes: dict[str, str], la
     return found
 
 
-def of_project(classes: Sequence[Row[Any]], patients: dict[str, int], language: str) -> list[Warning]:
+def of_project(classes: Sequence[Row[Any]], patients: dict[str, int], language: Language) -> list[Warning]:
     """What is wrong with a project as a whole. classes: those in sight, with their films counted; patients: of each class's identifier."""
     filled = [row for row in classes if row.films]
     found = [_warning("one-class", _ONE_CLASS, language)] if len(filled) == 1 or (not filled and classes) else []
@@ -58,7 +58,7 @@ def of_project(classes: Sequence[Row[Any]], patients: dict[str, int], language: 
     return found
 
 
-def _copies(rows: NDArray[np.int64], known: Known) -> NDArray[np.bool_]:
+def copies(rows: NDArray[np.int64], known: Known) -> NDArray[np.bool_]:
     """Which films, bool [len(rows), n], are the same picture as each of `rows`, by the rule of `datasets.duplicates.match_seen`."""
     differing = np.bitwise_count(known.phash[rows, None] ^ known.phash[None]).sum(axis=2, dtype=np.int64)
     alike = np.asarray(differing <= SEEN_DISTANCE)
@@ -66,7 +66,7 @@ def _copies(rows: NDArray[np.int64], known: Known) -> NDArray[np.bool_]:
     return alike
 
 
-def _copy_warnings(row: int, alike: NDArray[np.int64], known: Known, classes: dict[str, str], language: str) -> list[Warning]:
+def _copy_warnings(row: int, alike: NDArray[np.int64], known: Known, classes: dict[str, str], language: Language) -> list[Warning]:
     found = []
     elsewhere = [int(other) for other in alike if known.classes[other] != known.classes[row]]
     earlier = [int(other) for other in alike if known.classes[other] == known.classes[row] and other < row]
@@ -91,7 +91,7 @@ def _other_classes_of_patients(known: Known) -> dict[str, set[str]]:
     return found
 
 
-def _patient_warning(row: int, known: Known, classes_of: dict[str, set[str]], classes: dict[str, str], language: str) -> list[Warning]:
+def _patient_warning(row: int, known: Known, classes_of: dict[str, set[str]], classes: dict[str, str], language: Language) -> list[Warning]:
     patient = known.patients[row]
     others = sorted(classes_of.get(patient, set()) - {known.classes[row]}, key=lambda found: classes[found]) if patient else []
     if not others:
@@ -100,15 +100,14 @@ def _patient_warning(row: int, known: Known, classes_of: dict[str, set[str]], cl
     return [_warning("patient-in-another-class", sentence, language, class_=others[0])]
 
 
-def _gate_warning(row: Row[Any], language: str) -> list[Warning]:
+def _gate_warning(row: Row[Any], language: Language) -> list[Warning]:
     reason = row.facts.get("reason", "")
     if not row.facts.get("refused") or row.facts.get("synthetic"):
         return []
-    words = Words("es" if language == "es" else "en")
-    return [Warning(code="not-chest", text=words.reason(reason))]
+    return [Warning(code="not-chest", text=Words(language).reason(reason))]
 
 
-def _warning(code: str, sentences: Sequence[str], language: str, film: str | None = None, class_: str | None = None) -> Warning:
+def _warning(code: str, sentences: Sequence[str], language: Language, film: str | None = None, class_: str | None = None) -> Warning:
     return Warning(code=code, text=sentences[1 if language == "es" else 0], film=film, class_=class_)
 
 

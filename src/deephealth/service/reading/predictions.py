@@ -81,6 +81,8 @@ async def predict(
             if len(films) > config.films_per_request:
                 raise _too_many(config.films_per_request)
             predictions = await _answer_all(films, judge, speaks, _AHEAD * config.workers)
+    for prediction in predictions:
+        parts.metrics.films.labels("unreadable" if prediction.error else "refused" if prediction.refused else "answered").inc()
     total = Total(total=round(1000 * (time.perf_counter() - start), 2))
     return Answers(model=AnsweringModel(id=chosen.id, name=chosen.name, labels=judge.labels), predictions=predictions, timings_ms=total)
 

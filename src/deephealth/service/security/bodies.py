@@ -35,6 +35,8 @@ class Bodies:
             return
         headers = Headers(scope=scope)
         body = _Body(self, receive, cap(self.config, scope["method"], scope["path"], headers.get("content-type", "")))
+        if "content-length" in headers and "transfer-encoding" in headers:
+            raise _two_lengths()
         body.expect(headers.get("content-length", ""))
         started = False
 
@@ -157,6 +159,17 @@ def _too_large(most: int) -> ServiceProblem:
         "too-large",
         (f"The request is larger than the {most // _MB} MB that this address takes; send fewer or smaller files at once.",
          f"La petición supera los {most // _MB} MB que admite esta dirección; envíe menos archivos o archivos más pequeños."),
+    )  # fmt: skip
+
+
+def _two_lengths() -> ServiceProblem:
+    # A proxy in front may believe the other one, and take what follows for a request of its own.
+    return ServiceProblem(
+        400,
+        "bad-request",
+        ("The request states its length twice, by Content-Length and by Transfer-Encoding; state it once.",
+         "La petición indica su longitud dos veces, con Content-Length y con Transfer-Encoding; indíquela una sola vez."),
+        headers={"Connection": "close"},
     )  # fmt: skip
 
 

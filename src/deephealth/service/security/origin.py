@@ -97,8 +97,8 @@ def _not_our_host() -> ServiceProblem:
     return ServiceProblem(
         421,
         "unknown-host",
-        ("This service does not answer to the host that the request names; use its own address, or name the host with --trusted-host.",
-         "Este servicio no responde al nombre de equipo de la petición; use su propia dirección o autorice el nombre con --trusted-host."),
+        ("This service does not answer to the host that the request names; use its own address, or name the host with --name.",
+         "Este servicio no responde al nombre de equipo de la petición; use su propia dirección o autorice el nombre con --name."),
         headers={"Connection": "close"},
     )  # fmt: skip
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 import threading
 
 from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
+from argon2.exceptions import VerifyMismatchError
 
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.security.limits import too_often
 
 SHORTEST, LONGEST = 10, 200
-# 32 MiB and three passes: 0.1 s of one core, twice OWASP's least for argon2id, and one such piece of memory at any time.
+# 0.1 s of one core, twice OWASP's least for argon2id; one such piece of memory is in use at any time.
 _MEMORY_KIB, _PASSES = 32 * 1024, 3
-_WAITING = 4
-# As costly to check as any other, and nobody knows a password to it: for names that do not exist.
-_NOBODY = f"$argon2id$v=19$m={_MEMORY_KIB},t={_PASSES},p=1$" + "bm9ib2R5LW5vYm9keQ$" + "bm9ib2R5LW5vYm9keS1ub2JvZHktbm9ib2R5LW5vYm8"
+_WAITING = 10
 
 
 class Passwords:
     """Makes and checks password hashes. May be shared by threads: one hash is computed at a time, and few wait."""
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher(time_cost=_PASSES, memory_cost=_MEMORY_KIB, parallelism=1)
+    def __init__(self, memory_kib: int = _MEMORY_KIB, passes: int = _PASSES) -> None:
+        self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
+        # As costly to check as any other, and nobody knows a password to it: for names that do not exist.
+        self._nobody = f"$argon2id$v=19$m={memory_kib},t={passes},p=1${'A' * 22}${'A' * 43}"
         self._one = threading.Lock()
         self._places = threading.Semaphore(_WAITING)
 
@@ -45,8 +45,8 @@ class Passwords:
             raise too_often(1)
         try:
             with self._one:
-                return self._hasher.verify(hashed or _NOBODY, password[: LONGEST + 1])
-        except VerificationError:
+                return self._hasher.verify(hashed or self._nobody, password[: LONGEST + 1])
+        except VerifyMismatchError:
             return False
         finally:
             self._places.release()

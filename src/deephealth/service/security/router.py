@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -14,6 +13,7 @@ from deephealth.service.security.guard import Me, User, admin, allows, viewer
 from deephealth.service.security.limits import address
 from deephealth.service.security.sign_in import change_password, sign_in
 from deephealth.service.store import accounts, audit_log
+from deephealth.service.times import iso, iso_or_none
 
 router = APIRouter(prefix="/api/v1", tags=["accounts"])
 
@@ -135,7 +135,7 @@ def show_audit_log(
     with parts.database.read() as connection:
         found = audit_log.entries(connection, after=after, limit=limit)
         verdict = audit_log.verify(connection)
-    shown = [schemas.AuditEntry(**{**entry, "time": _iso(entry["time"])}) for entry in found]
+    shown = [schemas.AuditEntry(**{**entry, "time": iso(entry["time"])}) for entry in found]
     return schemas.AuditLog(entries=shown, intact=verdict.intact, problem=verdict.problem)
 
 
@@ -165,18 +165,12 @@ def _account(row: accounts.Row) -> schemas.Account:
     return schemas.Account(
         name=row["name"],
         role=row["role"],
-        created=_iso(row["created"]),
+        created=iso(row["created"]),
         disabled=row["disabled"],
-        seen=None if seen is None else _iso(seen),
+        seen=iso_or_none(seen),
     )
 
 
 def _token(row: accounts.Row) -> schemas.Token:
     used = row["used"]
-    return schemas.Token(
-        id=row["id"], label=row["label"], role=row["role"], created=_iso(row["created"]), used=None if used is None else _iso(used)
-    )
-
-
-def _iso(seconds: Any) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return schemas.Token(id=row["id"], label=row["label"], role=row["role"], created=iso(row["created"]), used=iso_or_none(used))

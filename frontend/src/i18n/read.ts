@@ -1,0 +1,217 @@
+import { chosen, className, dictionary } from './index.svelte'
+
+/** Sentences of the Read page. No sentence may promise a finding: an answer is a likeness to labelled films. */
+export const read = dictionary({
+  title: ['Read a film', 'Leer una radiografía'],
+  // Start
+  drop: ['Drop a chest film here', 'Suelte aquí una radiografía de tórax'],
+  drop_kinds: ['JPEG, PNG, TIFF, BMP or DICOM; several films, a folder or a zip archive as well.', 'JPEG, PNG, TIFF, BMP o DICOM; también varias radiografías, una carpeta o un archivo zip.'],
+  drop_kept: ['The service answers and keeps no film.', 'El servicio responde y no guarda ninguna radiografía.'],
+  drop_more: ['Add films', 'Añadir radiografías'],
+  camera: ['Use the camera', 'Usar la cámara'],
+  examples: ['or try a synthetic film', 'o pruebe con una radiografía sintética'],
+  examples_note: ['Drawn by a program, no patient. The classroom model answers: it learned from such films, the others did not.', 'Dibujadas por un programa, sin paciente. Responde el modelo del aula: aprendió de radiografías así, los demás no.'],
+  examples_none: ['No synthetic films here yet: the Teach page makes an example project, with films and a model of its own.', 'Aún no hay radiografías sintéticas: la página Enseñar crea un proyecto de ejemplo, con radiografías y un modelo propios.'],
+  examples_make: ['Open Teach', 'Abrir Enseñar'],
+  example_name: ['Synthetic film {number} ({label})', 'Radiografía sintética {number} ({label})'],
+  // Camera
+  camera_title: ['Photograph a film', 'Fotografiar una radiografía'],
+  camera_hint: ['Hold the film against a bright, even light; fill the picture with it. A photograph is a poor copy: expect refusals.', 'Ponga la radiografía ante una luz clara y uniforme y llene con ella la imagen. Una fotografía es una copia pobre: cuente con rechazos.'],
+  camera_take: ['Take the picture', 'Hacer la fotografía'],
+  camera_close: ['Close the camera', 'Cerrar la cámara'],
+  camera_starting: ['The camera is starting…', 'La cámara se está encendiendo…'],
+  camera_insecure: ['Browsers give the camera only to pages on this same machine or over TLS; open the page as https:// or on localhost.', 'Los navegadores solo ceden la cámara a páginas de este mismo equipo o con TLS; abra la página con https:// o en localhost.'],
+  camera_denied: ['The browser does not allow this page to use the camera; allow it in the address bar and try again.', 'El navegador no permite a esta página usar la cámara; permítalo en la barra de direcciones e inténtelo otra vez.'],
+  camera_none: ['No camera was found; connect one, or choose a file.', 'No se encontró ninguna cámara; conecte una o elija un archivo.'],
+  camera_busy: ['The camera is in use by another program; close that program and try again.', 'Otro programa está usando la cámara; ciérrelo e inténtelo otra vez.'],
+  photograph: ['photograph {number}.jpg', 'fotografía {number}.jpg'],
+  // Viewer
+  viewer: ['Viewer', 'Visor'],
+  viewer_of: ['Viewer: {name}', 'Visor: {name}'],
+  viewer_keys: [
+    'Arrows move the film, plus and minus zoom, 0 fits. Shift with left and right changes the window, with up and down the level. I inverts, R resets, H shows the heatmap, 1 to 9 choose its class. Page Up and Page Down change the film.',
+    'Las flechas mueven la radiografía, más y menos la amplían o reducen, 0 la ajusta. Mayúsculas con izquierda y derecha cambia la ventana, con arriba y abajo el nivel. I invierte, R restablece, H muestra el mapa de calor, de 1 a 9 eligen su clase. Re Pág y Av Pág cambian de radiografía.',
+  ],
+  film_text: ['Film {name}, {width} by {height} pixels.', 'Radiografía {name}, {width} por {height} píxeles.'],
+  tools: ['Viewer tools', 'Herramientas del visor'],
+  heatmap: ['Heatmap', 'Mapa de calor'],
+  opacity: ['Strength of the heatmap', 'Intensidad del mapa de calor'],
+  heat_class: ['Class of the heatmap', 'Clase del mapa de calor'],
+  heat_scale: ['Evidence, in logits: from none to {scale}', 'Evidencia, en logits: de ninguna a {scale}'],
+  window: ['Window', 'Ventana'],
+  window_hint: ['Drag to change window (sideways) and level (up and down); the right button always does', 'Arrastre para cambiar la ventana (a los lados) y el nivel (arriba y abajo); el botón derecho siempre lo hace'],
+  invert: ['Invert', 'Invertir'],
+  zoom_in: ['Zoom in', 'Ampliar'],
+  zoom_out: ['Zoom out', 'Reducir'],
+  fit: ['Fit', 'Ajustar'],
+  fit_hint: ['Show the whole film with its greys as stored', 'Mostrar la radiografía entera con sus grises originales'],
+  compare: ['Compare', 'Comparar'],
+  compare_hint: ['Put a second film of this visit beside this one', 'Poner al lado otra radiografía de esta visita'],
+  compare_pick: ['Choose the second film below, or add one.', 'Elija abajo la segunda radiografía o añada una.'],
+  compare_end: ['End the comparison', 'Terminar la comparación'],
+  link: ['Zoom both together', 'Ampliar ambas a la vez'],
+  keys: ['Keys', 'Teclas'],
+  readout: ['W {width}  L {level}  {zoom} %', 'V {width}  N {level}  {zoom} %'],
+  loading: ['Opening the film…', 'Abriendo la radiografía…'],
+  no_source: ['This film lay in an archive that only the service could open, so it cannot be shown here; its answer stands beside.', 'Esta radiografía estaba en un archivo que solo el servicio pudo abrir, así que no se puede mostrar; su respuesta está al lado.'],
+  cannot_show: ['The film cannot be shown.', 'No se puede mostrar la radiografía.'],
+  // Answer
+  answer: ['Answer', 'Respuesta'],
+  answer_for: ['Answer for {name}', 'Respuesta para {name}'],
+  scale: ['Class, its number and its probability', 'Clase, su número y su probabilidad'],
+  working: ['Reading…', 'Leyendo…'],
+  waiting: ['Waiting for its turn…', 'Esperando su turno…'],
+  like: ['Pattern like {films}', 'Patrón como el de {films}'],
+  against: ['; uncertain against {films}.', '; dudoso frente a {films}.'],
+  none: ['; no class is probable enough to be named.', '; ninguna clase es lo bastante probable para nombrarla.'],
+  right: ['In films like these {right} of {of} such answers were right (n = {films}).', 'En radiografías como estas, {right} de cada {of} respuestas así fueron correctas (n = {films}).'],
+  and: [' and ', ' y '],
+  or: [' or ', ' o '],
+  set: ['At {level} % confidence: {labels}', 'Con una confianza del {level} %: {labels}'],
+  set_none: ['At {level} % confidence: no class', 'Con una confianza del {level} %: ninguna clase'],
+  above: ['{labels}: above the operating point of {at}.', '{labels}: por encima del punto de corte, {at}.'],
+  below: ['{labels}: below the operating point of {at}.', '{labels}: por debajo del punto de corte, {at}.'],
+  tick: ['Operating point: {at}', 'Punto de corte: {at}'],
+  tick_hint: ['The line on the bar is the operating point “{name}”, frozen when the model was made: {at}.', 'La línea en la barra es el punto de corte «{name}», fijado al hacer el modelo: {at}.'],
+  answered_in: ['Answered in {ms} ms', 'Respondido en {ms} ms'],
+  answered_here: ['Answered on this device in {ms} ms', 'Respondido en este dispositivo en {ms} ms'],
+  warnings: ['To know about this file', 'Sobre este archivo'],
+  // Refused, unreadable, failed
+  refused: ['Refused', 'Rechazada'],
+  refused_title: ['The model should not judge this film', 'El modelo no debe juzgar esta radiografía'],
+  refused_novelty: ['Check that it is a frontal chest film, upright, with nothing around it, of a patient like those the model learned from. The card says which those are; another model can be chosen above.', 'Compruebe que es una radiografía frontal de tórax, derecha, sin nada alrededor, de un paciente como aquellos de los que aprendió el modelo. La ficha dice cuáles son; arriba puede elegir otro modelo.'],
+  refused_tags: ['Choose the frontal (PA or AP) chest film of this study.', 'Elija la radiografía frontal (PA o AP) de tórax de este estudio.'],
+  show_numbers: ['Show the numbers anyway', 'Mostrar los números de todos modos'],
+  hide_numbers: ['Hide the numbers', 'Ocultar los números'],
+  numbers_marked: ['Numbers for a refused film. They are not an answer.', 'Números de una radiografía rechazada. No son una respuesta.'],
+  unreadable: ['Unreadable', 'Ilegible'],
+  unreadable_title: ['This file could not be read', 'No se pudo leer este archivo'],
+  failed: ['No answer', 'Sin respuesta'],
+  retry: ['Try again', 'Reintentar'],
+  retry_now: ['Try now', 'Intentar ahora'],
+  offline: ['The service does not answer. The films wait here; next try in {seconds} s.', 'El servicio no responde. Las radiografías esperan aquí; nuevo intento en {seconds} s.'],
+  busy: ['The service is busy; it goes on in {seconds} s.', 'El servicio está ocupado; continúa en {seconds} s.'],
+  too_large: ['{name} has {size}; the service takes at most {limit} a file. Export it smaller, or split the archive.', '{name} ocupa {size}; el servicio admite como máximo {limit} por archivo. Expórtelo más pequeño o divida el archivo zip.'],
+  // Why
+  why: ['Why?', '¿Por qué?'],
+  why_point: ['Operating point, and what it costs', 'El punto de corte y lo que cuesta'],
+  why_point_text: ['A film counts as {labels} when the probability reaches {threshold}; this one has {probability}.', 'Una radiografía cuenta como {labels} cuando la probabilidad alcanza {threshold}; esta tiene {probability}.'],
+  why_point_name: ['Operating point', 'Punto de corte'],
+  sensitivity: ['Of films with these labels, at or above it', 'De las radiografías con esas etiquetas, lo alcanzan'],
+  specificity: ['Of the other films, below it', 'De las demás, quedan por debajo'],
+  why_reliability: ['How often such answers were right', 'Cuántas veces acertaron respuestas así'],
+  why_reliability_text: ['Among the model’s own test films with a leading probability from {low} to {high}:', 'Entre las radiografías de prueba del propio modelo con una probabilidad máxima de {low} a {high}:'],
+  why_reliability_none: ['This model carries no table of how often such answers were right.', 'Este modelo no lleva una tabla de cuántas veces acertaron respuestas así.'],
+  why_novelty: ['How unlike the training films', 'Cuánto difiere de las de entrenamiento'],
+  why_novelty_text: ['Novelty {novelty}; 1 is the middle of the training films, above {threshold} a film is refused.', 'Novedad {novelty}; 1 es el valor medio de las radiografías de entrenamiento, por encima de {threshold} se rechaza.'],
+  why_heat: ['Heatmap', 'Mapa de calor'],
+  why_heat_text: ['Colour shows where the model found evidence for a class: from none (the film as it is) to {scale} logits (light yellow). The scale is fixed, so weak evidence looks weak. It shows what the model used, not where an illness is.', 'El color muestra dónde encontró el modelo evidencia a favor de una clase: de ninguna (la radiografía tal cual) a {scale} logits (amarillo claro). La escala es fija, así que una evidencia débil se ve débil. Muestra en qué se basó el modelo, no dónde hay una enfermedad.'],
+  why_heat_where: ['Strongest for {label}: {where} of the picture.', 'La más fuerte a favor de {label}: {where} de la imagen.'],
+  why_heat_none: ['No place of the film speaks for {label}.', 'Ningún lugar de la radiografía habla a favor de {label}.'],
+  why_heat_missing: ['This model gives no heatmap.', 'Este modelo no da mapa de calor.'],
+  why_model: ['Model', 'Modelo'],
+  where_0: ['upper left', 'arriba a la izquierda'],
+  where_1: ['upper middle', 'arriba en el centro'],
+  where_2: ['upper right', 'arriba a la derecha'],
+  where_3: ['left', 'a la izquierda'],
+  where_4: ['middle', 'en el centro'],
+  where_5: ['right', 'a la derecha'],
+  where_6: ['lower left', 'abajo a la izquierda'],
+  where_7: ['lower middle', 'abajo en el centro'],
+  where_8: ['lower right', 'abajo a la derecha'],
+  // Model
+  model: ['Model', 'Modelo'],
+  card: ['Card', 'Ficha'],
+  card_of: ['Card of the model {name}', 'Ficha del modelo {name}'],
+  classroom: ['{name} (synthetic films)', '{name} (radiografías sintéticas)'],
+  models_failed: ['The list of models is not here.', 'No se ha podido cargar la lista de modelos.'],
+  // In the browser only
+  held_title: ['This film has not left your device', 'Esta radiografía no ha salido de su equipo'],
+  held_never: ['Neither this browser nor the service can read this file.', 'Ni este navegador ni el servicio pueden leer este archivo.'],
+  held_many: ['{count} films cannot be read in the browser and have not left this device.', '{count} radiografías no se pueden leer en el navegador y no han salido de este equipo.'],
+  held_send_many: ['Send these {count} to the service', 'Enviar estas {count} al servicio'],
+  held_state: ['Not sent', 'No enviada'],
+  // Visit
+  visit: ['This visit', 'Esta visita'],
+  visit_note: ['In this window only; gone when it is closed.', 'Solo en esta ventana; desaparece al cerrarla.'],
+  forget: ['Forget all', 'Olvidar todo'],
+  forgotten: ['The films of this visit are forgotten.', 'Se han olvidado las radiografías de esta visita.'],
+  remove: ['Remove {name}', 'Quitar {name}'],
+  to_table: ['Table ({count})', 'Tabla ({count})'],
+  to_film: ['Film', 'Radiografía'],
+  views: ['Film or table', 'Radiografía o tabla'],
+  previous: ['Previous film', 'Radiografía anterior'],
+  next: ['Next film', 'Radiografía siguiente'],
+  place: ['{place} of {count}', '{place} de {count}'],
+  // Table
+  table: ['Films and their answers', 'Radiografías y sus respuestas'],
+  film: ['Film', 'Radiografía'],
+  label: ['Answer', 'Respuesta'],
+  novelty: ['Novelty', 'Novedad'],
+  uncertain: ['Uncertain', 'Dudosa'],
+  state: ['State', 'Estado'],
+  sort_by: ['Sort by {column}', 'Ordenar por {column}'],
+  search: ['Search in names', 'Buscar en los nombres'],
+  filter_label: ['Answer', 'Respuesta'],
+  filter_state: ['State', 'Estado'],
+  all: ['All', 'Todas'],
+  state_answered: ['Answered', 'Respondida'],
+  state_waiting: ['Waiting', 'En espera'],
+  state_working: ['Reading…', 'Leyendo…'],
+  select: ['Select {name}', 'Seleccionar {name}'],
+  select_all: ['Select all shown', 'Seleccionar todas las mostradas'],
+  open: ['Open {name}', 'Abrir {name}'],
+  shown: ['{shown} of {count} films', '{shown} de {count} radiografías'],
+  selected: ['{count} selected', '{count} seleccionadas'],
+  save: ['Save', 'Guardar'],
+  save_all: ['Save all shown', 'Guardar todas las mostradas'],
+  save_selected: ['Save the {count} selected', 'Guardar las {count} seleccionadas'],
+  csv: ['CSV', 'CSV'],
+  json: ['JSON', 'JSON'],
+  heatmaps: ['Heatmaps (zip)', 'Mapas de calor (zip)'],
+  heatmaps_drawing: ['Drawing {done} of {count}', 'Dibujando {done} de {count}'],
+  heatmaps_skipped: ['{count} films without a heatmap or a picture were left out.', 'Se omitieron {count} radiografías sin mapa de calor o sin imagen.'],
+  no_match: ['No film matches; change the filter.', 'Ninguna radiografía coincide; cambie el filtro.'],
+  progress: ['{done} of {count} films', '{done} de {count} radiografías'],
+  time_left: ['about {time} left', 'quedan unos {time}'],
+  seconds: ['{n} s', '{n} s'],
+  minutes: ['{n} min', '{n} min'],
+  cancel: ['Cancel', 'Cancelar'],
+  cancelled: ['{count} films will not be read.', '{count} radiografías no se leerán.'],
+  state_cancelled: ['Not read', 'No leída'],
+  resume: ['Read the rest', 'Leer el resto'],
+  batch_done: ['{count} films are answered; {refused} refused or unreadable.', '{count} radiografías respondidas; {refused} rechazadas o ilegibles.'],
+  empty_archive: ['{name} holds no films.', '{name} no contiene radiografías.'],
+  held_archive: ['{name} cannot be opened in the browser and has not left this device.', '{name} no se puede abrir en el navegador y no ha salido de este equipo.'],
+})
+
+const FILMS = dictionary<string>({
+  normal: ['the films without pneumonia', 'las radiografías sin neumonía'],
+  bacterial: ['the bacterial films', 'las radiografías bacterianas'],
+  viral: ['the viral films', 'las radiografías víricas'],
+  covid: ['the COVID-19 films', 'las radiografías de COVID-19'],
+  other: ['the films labelled “other”', 'las radiografías con etiqueta «otros»'],
+})
+
+/** "the bacterial films": the training films of a label, within a sentence. */
+export function filmsOf(label: string): string {
+  if (['normal', 'bacterial', 'viral', 'covid', 'other'].includes(label)) return FILMS(label)
+  return chosen.language === 'es' ? `las radiografías con etiqueta «${label}»` : `the films labelled “${label}”`
+}
+
+/** "the viral films and the films without pneumonia" */
+export function filmsOfEach(labels: readonly string[]): string {
+  return new Intl.ListFormat(chosen.language).format(labels.map(filmsOf))
+}
+
+/** The names of labels within a sentence: "bacterial or viral". */
+export function listed(labels: readonly string[], kind: 'conjunction' | 'disjunction' = 'conjunction'): string {
+  return new Intl.ListFormat(chosen.language, { type: kind }).format(labels.map((label) => lowered(className(label))))
+}
+
+/** Class names begin with a capital where they stand alone; names that people gave, and abbreviations, stay as they are. */
+function lowered(name: string): string {
+  return /^\p{Lu}\p{Ll}/u.test(name) ? name[0]!.toLocaleLowerCase(chosen.language) + name.slice(1) : name
+}
+
+export const capital = (text: string): string => text.charAt(0).toLocaleUpperCase(chosen.language) + text.slice(1)
