@@ -17,7 +17,7 @@ from deephealth.service.measured import Measured
 from deephealth.service.metrics import Metrics
 from deephealth.service.models import registry
 from deephealth.service.models import router as models
-from deephealth.service.projects import archives, films, uploads
+from deephealth.service.projects import archives, films, heatmaps, uploads
 from deephealth.service.projects import router as projects
 from deephealth.service.reading import predictions
 from deephealth.service.reading import router as reading
@@ -59,6 +59,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
     app.include_router(archives.router)
     app.include_router(projects.router)
     app.include_router(films.router)
+    app.include_router(heatmaps.router)
     app.include_router(uploads.router)
     app.include_router(jobs.router)
     app.include_router(models.router)
