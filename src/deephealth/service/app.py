@@ -54,6 +54,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
 
     app = FastAPI(title="Deep Health", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_exception_handler(problems.ServiceProblem, problems.handle)
+    app.include_router(predictions.router)  # first: asked most, and routers are asked one after the other
     app.include_router(health.router)
     app.include_router(accounts.router)
     app.include_router(archives.router)
@@ -63,7 +64,6 @@ def create_app(config: ServiceConfig) -> FastAPI:
     app.include_router(uploads.router)
     app.include_router(jobs.router)
     app.include_router(models.router)
-    app.include_router(predictions.router)
     app.include_router(reading.router)
     app.include_router(docs.router)
     app.include_router(page.router)  # last: it takes every address that is left
