@@ -50,6 +50,7 @@ export const teach = dictionary({
   // ---- classes and films
   drop_column: ['Drop films or folders here: each folder becomes a class.', 'Suelte aquí radiografías o carpetas: cada carpeta será una clase.'],
   add_class: ['Add a class', 'Añadir una clase'],
+  add_folders: ['Folders as classes', 'Carpetas como clases'],
   class_n: ['Class {n}', 'Clase {n}'],
   class_name: ['Name of the class', 'Nombre de la clase'],
   class_deleted: ['The class “{name}” with {count} films is deleted.', 'Se ha eliminado la clase «{name}» con {count} radiografías.'],
