@@ -80,6 +80,7 @@ def test_the_model_learned_something_and_the_audit_found_no_cheat(run: Run) -> N
     assert not run.audit.leakage.leaks
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_file_to_the_byte(run: Run, phantoms: Path, tmp_path: Path) -> None:
     again = train(phantoms, tmp_path / "again", threads=2)
     assert again.folder.model.read_bytes() == run.folder.model.read_bytes()
@@ -132,6 +133,7 @@ def test_without_names_no_film_is_named_anywhere(run: Run) -> None:
     assert set(json.loads(stripped)["evidence"]["neighbours"]) == numbers
 
 
+@pytest.mark.slow
 def test_evaluate_asks_about_other_sets_pictures_and_training_films(run: Run, phantoms: Path, tmp_path: Path) -> None:
     from deephealth.images.phantom_set import write_phantoms
 
@@ -196,6 +198,7 @@ def write_index(folder: Path, rows: list[dict[str, str]]) -> None:
         writer.writerows(rows)
 
 
+@pytest.mark.slow
 def test_leakage_is_refused_unless_allowed_and_then_stands_on_top(phantoms: Path, tmp_path: Path) -> None:
     by_film = Recipe(split=SplitSettings(by="film"))
     with pytest.raises(LeakageError, match=r"patient.*--allow-leakage"):
@@ -207,6 +210,7 @@ def test_leakage_is_refused_unless_allowed_and_then_stands_on_top(phantoms: Path
     assert "LEAKAGE ALLOWED BY USER" in allowed.folder.html.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_table_that_cuts_a_patient_in_two_is_mended(phantoms: Path, tmp_path: Path) -> None:
     """A table's own test films stay test, and the other films of their patients join them there."""
     with (phantoms / "index.csv").open(encoding="utf-8") as file:
@@ -219,6 +223,7 @@ def test_a_table_that_cuts_a_patient_in_two_is_mended(phantoms: Path, tmp_path: 
     assert {film.name for film in found.index.films if film.split == "test"} < test
 
 
+@pytest.mark.slow
 def test_one_bad_film_is_named_and_stops_nothing(phantoms: Path, tmp_path: Path) -> None:
     films = shutil.copytree(phantoms, tmp_path / "films", ignore=shutil.ignore_patterns("index.csv", "_*"))
     (films / "viral" / "letter.png").write_text("not a film")
@@ -236,6 +241,7 @@ def test_a_class_that_cannot_be_read_is_named(phantoms: Path, tmp_path: Path) ->
         audit(films)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["softmax", "dense"])
 def test_every_head_ends_in_a_model_that_verifies(kind: str, phantoms: Path, tmp_path: Path) -> None:
     recipe = Recipe(head=HeadSettings(kind=kind, steps=300, epochs=10), features=FeatureSettings(views=2))
@@ -310,6 +316,7 @@ def some_kermany_films(shared: Path, tmp_path: Path) -> Path:
     return tmp_path / "chest_xray"
 
 
+@pytest.mark.slow
 def test_without_pytorch_fine_tuning_names_the_extra(phantoms: Path, tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
@@ -322,6 +329,7 @@ def test_without_pytorch_fine_tuning_names_the_extra(phantoms: Path, tmp_path: P
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_the_test_films_choose_nothing(run: Run, phantoms: Path, tmp_path: Path) -> None:
     films = shutil.copytree(phantoms, tmp_path / "films")
     for film in run.audit.split.films(run.audit.index, "test"):
@@ -333,6 +341,7 @@ def test_the_test_films_choose_nothing(run: Run, phantoms: Path, tmp_path: Path)
         assert getattr(other.model.record, name) == getattr(run.model.record, name), name
 
 
+@pytest.mark.slow
 def test_another_frozen_split_is_another_plan(run: Run, phantoms: Path, tmp_path: Path) -> None:
     train(phantoms, tmp_path / "run", split=run.folder.split, threads=2)
     (tmp_path / "run" / "run.json").unlink()
@@ -340,6 +349,7 @@ def test_another_frozen_split_is_another_plan(run: Run, phantoms: Path, tmp_path
         train(phantoms, tmp_path / "run", threads=2)
 
 
+@pytest.mark.slow
 def test_a_split_that_trains_on_no_film_of_a_class_is_refused(run: Run, phantoms: Path, tmp_path: Path) -> None:
     text = run.folder.split.read_text(encoding="utf-8")
     (tmp_path / "split.csv").write_text(re.sub(r"(viral/.*),train,", r"\1,test,", text), encoding="utf-8")

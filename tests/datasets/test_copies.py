@@ -39,6 +39,7 @@ def real(folder: Path, count: int) -> list[Pixels]:
     return [read_film(path.read_bytes(), name=path.name).pixels for path in paths[:: len(paths) // count][:count]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*QUICK, *SEVERAL])
 def test_every_changed_phantom_is_found_and_no_other(films: list[Pixels], name: str) -> None:
     copies = [(REQUIRED | BEYOND)[name](film) for film in films]

@@ -85,6 +85,7 @@ def test_all_parts_of_a_run_are_there(model: Model, tiny: ModuleType, tmp_path: 
     assert evidence.subgroups == ()
 
 
+@pytest.mark.slow
 def test_films_that_the_backbone_learned_from_are_in_neither_gap_nor_label_errors(model: Model, tiny: ModuleType, tmp_path: Path) -> None:
     opened = films(tmp_path / "films", normal=12, bacterial=12, viral=12)
     learned = Model(model.data, dataclasses.replace(model.record, seen=pack_hashes(opened.facts.phash[:12])))  # all of one class

@@ -89,6 +89,7 @@ def test_precision_recall_points_are_scikit_learns(case: Case) -> None:
         assert not recall.size
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(answered())
 def test_count_scores_are_scikit_learns(case: Case) -> None:

@@ -90,3 +90,17 @@ def read_size(webp: bytes) -> tuple[int, int]:
     from PIL import Image
 
     return Image.open(BytesIO(webp)).size
+
+
+def test_a_film_that_needs_too_much_memory_is_refused_and_the_next_answered(start_service: Any, film: bytes) -> None:
+    from io import BytesIO
+
+    from PIL import Image
+
+    buffer = BytesIO()
+    Image.new("RGB", (8000, 8000)).save(buffer, "PNG", compress_level=1)
+    pool = start_service(worker_memory_mb=300).services.pool
+    with pytest.raises(CannotAnswer, match="needs more memory") as caught:
+        pool.answer_now(shipped_model_path(), buffer.getvalue(), "large.png")
+    assert caught.value.code == "too-large"
+    assert pool.answer_now(shipped_model_path(), film, "a.png").kind == "png"

@@ -26,6 +26,9 @@ _UNITS = {
     "fine-tune": "step",
     "head": "step",
     "training the lung finder": "step",
+    "backing up": "file",
+    "checking": "file",
+    "restoring": "file",
 }
 
 

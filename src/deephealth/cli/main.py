@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from deephealth import __version__
-from deephealth.cli import compare, films, lungs, models, predict, serve, training, users
+from deephealth.cli import compare, data, films, lungs, models, predict, serve, training, users
 from deephealth.errors import DeepHealthError
 
 _DESCRIPTION = """\
@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"deephealth {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (films, training, compare, predict, lungs, models, serve, users):
+    for module in (films, training, compare, predict, lungs, models, serve, users, data):
         module.add_commands(commands)
     return parser
 

@@ -14,6 +14,7 @@ from deephealth.service.config import ServiceConfig
 from deephealth.service.context import Services
 from deephealth.service.measured import Measured
 from deephealth.service.metrics import Metrics
+from deephealth.service.models import registry
 from deephealth.service.models import router as models
 from deephealth.service.projects import films, uploads
 from deephealth.service.projects import router as projects
@@ -21,27 +22,32 @@ from deephealth.service.reading import predictions
 from deephealth.service.reading import router as reading
 from deephealth.service.security import router as accounts
 from deephealth.service.security.protect import protect
+from deephealth.service.store import folder
 from deephealth.service.store.blobs import Blobs
+from deephealth.service.store.cleaning import Cleaner
 from deephealth.service.store.database import Database
 
 
 def create_app(config: ServiceConfig) -> FastAPI:
     """The service as an ASGI application; its parts start with it and stop with it."""
-
     metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        config.data.mkdir(parents=True, exist_ok=True)
-        pool, database = Pool(config), Database(config.database_url)
-        app.state.services = Services(config, database, Blobs(config.data / "blobs"), pool, metrics)
-        metrics.watch(pool, database)
-        await pool.start()
-        try:
-            yield
-        finally:
-            await pool.stop()
-            database.close()
+        with folder.in_use(config.data):
+            pool, database = Pool(config), Database(config.database_url)
+            parts = app.state.services = Services(config, database, Blobs(config.data / "blobs"), pool, metrics)
+            metrics.watch(pool, database, parts.quota.used)
+            pool.warm = registry.warm_path(parts)
+            cleaner = Cleaner(parts.clean)
+            await pool.start()
+            cleaner.start()
+            try:
+                yield
+            finally:
+                cleaner.stop()
+                await pool.stop()
+                database.close()
 
     app = FastAPI(title="Deep Health", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_exception_handler(problems.ServiceProblem, problems.handle)

@@ -13,7 +13,9 @@ from deephealth.service.config import ServiceConfig
 from deephealth.service.metrics import Metrics
 from deephealth.service.security.sign_in import Accounts
 from deephealth.service.store.blobs import Blobs
+from deephealth.service.store.cleaning import Cleaned, clean
 from deephealth.service.store.database import Database
+from deephealth.service.store.quota import Quota
 
 
 @dataclass
@@ -26,6 +28,17 @@ class Services:
     pool: Pool
     metrics: Metrics
     accounts: Accounts = field(default_factory=Accounts)
+    quota: Quota = field(init=False)  # how much of it is taken, and whether more may come
+
+    def __post_init__(self) -> None:
+        self.quota = Quota(self.config.data, self.config.quota_mb * 1_000_000)
+
+    def clean(self) -> Cleaned:
+        """Remove for good what is over."""
+        cleaned = clean(self.database, self.blobs, self.config.data, self.config.keep_days)
+        if cleaned.anything:
+            self.quota.forget()
+        return cleaned
 
 
 def services(request: Request) -> Services:

@@ -46,14 +46,21 @@ def page(rest: str = "", accept_encoding: Annotated[str, Header()] = "", if_none
 
 
 @router.get("/{name:path}")
-def asset(name: str, accept_encoding: Annotated[str, Header()] = "", if_none_match: Annotated[str, Header()] = "") -> Response:
-    """A file of the page. 404 for anything else: no other address is the page's."""
+def asset(
+    name: str,
+    accept: Annotated[str, Header()] = "",
+    accept_encoding: Annotated[str, Header()] = "",
+    if_none_match: Annotated[str, Header()] = "",
+) -> Response:
+    """A file of the page. 404 for anything else: in a browser's window the page itself, which says so in words, else a problem."""
     if name.startswith("api/"):
         raise HTTPException(404)
+    if name not in _names(_built()) and "text/html" in accept:
+        return _serve("index.html", accept_encoding, "", status=404)
     return _serve(name, accept_encoding, if_none_match)
 
 
-def _serve(name: str, accepted: str, known: str) -> Response:
+def _serve(name: str, accepted: str, known: str, *, status: int = 200) -> Response:
     built = _built()
     if name not in _names(built):
         raise _absent(built)
@@ -62,8 +69,8 @@ def _serve(name: str, accepted: str, known: str) -> Response:
     if known and asset.etag in known:
         return Response(status_code=304, headers=headers)
     if asset.packed is not None and "gzip" in accepted:
-        return Response(asset.packed, media_type=asset.kind, headers={**headers, "Content-Encoding": "gzip"})
-    return FileResponse(FOLDER / name, media_type=asset.kind, headers=headers)
+        return Response(asset.packed, status, media_type=asset.kind, headers={**headers, "Content-Encoding": "gzip"})
+    return FileResponse(FOLDER / name, status, media_type=asset.kind, headers=headers)
 
 
 def _built() -> int:

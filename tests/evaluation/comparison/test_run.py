@@ -49,6 +49,7 @@ def relabelled(model: Path, labels: tuple[str, ...]) -> Model:
     )
 
 
+@pytest.mark.slow
 def test_the_command_runs_from_end_to_end(models: tuple[Path, Path], elsewhere: Path, tmp_path: Path, capsys) -> None:
     page, facts = tmp_path / "c.html", tmp_path / "c.json"
     arguments = ["compare", *map(str, models), "--data", str(elsewhere), "--html", str(page), "--json", str(facts)]
@@ -65,6 +66,7 @@ def test_the_command_runs_from_end_to_end(models: tuple[Path, Path], elsewhere: 
     assert {row["name"] for row in data["points"]} >= {"specificity 0.90", "specificity 0.95"}
 
 
+@pytest.mark.slow
 def test_both_models_get_the_scores_of_their_own_evaluation(models: tuple[Path, Path], elsewhere: Path) -> None:
     found = compare(*models, elsewhere, threads=2)
     alone = [evaluate(model, elsewhere, threads=1) for model in models]
@@ -81,6 +83,7 @@ def test_one_model_given_twice_differs_by_nothing(models: tuple[Path, Path], els
     assert all(entry.difference.value == 0 for entry in (found.primary, *found.differences))
 
 
+@pytest.mark.slow
 def test_films_that_either_model_learned_from_are_left_out_for_both(models: tuple[Path, Path], phantoms: Path) -> None:
     first = Model.load(models[0])
     innocent = Model.load(with_record(first.data, dataclasses.replace(first.record, fitted_on="", goldens=())))

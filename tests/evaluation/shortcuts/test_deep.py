@@ -150,6 +150,7 @@ def test_where_most_films_show_no_lungs_nothing_is_hidden_and_the_reason_is_said
     assert [row.name for row in found.masked] == ["whole film", "only border", "only corners"]
 
 
+@pytest.mark.slow
 def test_the_finder_stands_in_where_no_masks_are(phantoms: Path, tmp_path: Path) -> None:
     films = some(films_of(phantoms))
     moved = [Film(film.name, tmp_path / film.label / film.path.name, film.label, film.patient) for film in films]

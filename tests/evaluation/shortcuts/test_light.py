@@ -68,6 +68,7 @@ def test_a_strong_cue_is_sufficient(cue: str) -> None:
     assert found.sentence == "label predictable without the lungs: sufficient"
 
 
+@pytest.mark.slow
 def test_a_weak_cue_beside_a_strong_finding_is_partial() -> None:
     found = audited(noise_films(900, cue="corner", lungs=60, strength=9))
     assert found.sentence == "label predictable without the lungs: partial"
@@ -83,6 +84,7 @@ def test_thumbnails_of_any_side(side: int) -> None:
     assert audited(noise_films(120, side=side, cue="size")).verdict in ("sufficient", "partial")
 
 
+@pytest.mark.slow
 def test_same_seed_same_report_and_it_is_json() -> None:
     films = noise_films(120)
     assert audited(films, 1) == audited(films, 1) != audited(films, 2)
@@ -91,6 +93,7 @@ def test_same_seed_same_report_and_it_is_json() -> None:
     assert {result["name"] for result in data["results"]} == set(audited(films).probes)
 
 
+@pytest.mark.slow
 def test_films_of_one_patient_are_not_taken_for_evidence() -> None:
     # Eight nearly equal films a patient: by film the border would tell the label through the patient.
     rng = np.random.default_rng(0)
@@ -173,6 +176,7 @@ def lung_shaped(side: int = 64) -> np.ndarray:
     return sum(((rows - 0.5) / 0.35) ** 2 + ((columns - x) / 0.17) ** 2 < 1 for x in (0.27, 0.73)).astype(bool)
 
 
+@pytest.mark.slow
 def test_a_film_s_own_outline_tells_the_label_and_the_common_shape_does_not() -> None:
     """One lung is smaller where the label says so, and nothing else differs: the trap that one shape for all films is there for."""
     rng = np.random.default_rng(0)
@@ -191,6 +195,7 @@ def test_a_film_s_own_outline_tells_the_label_and_the_common_shape_does_not() ->
     assert own.beats_null and own.auc.value is not None and own.auc.value > 0.9
 
 
+@pytest.mark.slow
 def test_lungs_that_reach_into_the_border_do_not_make_it_a_shortcut() -> None:
     rng = np.random.default_rng(1)
     labels, patients = np.arange(240) % 3, [str(i) for i in range(240)]
@@ -209,6 +214,7 @@ def described(labels: np.ndarray, patients: list[str], **columns: list[object]) 
     return [Film(f"film-{i}", Path(f"/film-{i}"), LABELS[labels[i]], patients[i], **row) for i, row in enumerate(rows)]  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_source_that_goes_with_the_label_and_shows_is_told() -> None:
     looked, labels, patients = noise_films(240)
     sources = ["a" if label == 0 or i % 8 == 0 else "b" for i, label in enumerate(labels)]
@@ -230,6 +236,7 @@ def test_a_source_without_bearing_on_label_or_picture_brings_no_warning() -> Non
     assert found.association is not None and found.association.value < 0.15
 
 
+@pytest.mark.slow
 def test_test_films_that_look_different_are_told_and_other_class_shares_alone_are_not() -> None:
     looked, labels, patients = noise_films(240, lungs=60)
     group = np.arange(240) // 2
@@ -267,6 +274,7 @@ def test_cramers_v_of_one_column_is_undefined() -> None:
     assert np.isnan(cramers_v(np.array([[[3.0, 0.0], [4.0, 0.0]]])))[0]
 
 
+@pytest.mark.slow
 def test_labels_that_can_be_exchanged_in_more_ways_than_a_float_holds() -> None:
     assert audited(noise_films(1500, side=16)).verdict == "none"
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import secrets
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Column, MetaData, String, create_engine, text
 
+from deephealth.service.store import migrate
+from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.database import Database
+from deephealth.service.store.tables import metadata
 
 
 @pytest.fixture(scope="session")
@@ -37,9 +43,8 @@ def postgres() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
-@pytest.fixture
-def postgres_url(postgres: str) -> Iterator[str]:
-    """The address of an empty PostgreSQL database."""
+@contextmanager
+def _empty(postgres: str) -> Iterator[str]:
     engine = create_engine(postgres, isolation_level="AUTOCOMMIT")
     name = f"test_{secrets.token_hex(6)}"
     with engine.connect() as connection:
@@ -48,6 +53,20 @@ def postgres_url(postgres: str) -> Iterator[str]:
     with engine.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     engine.dispose()
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> Iterator[str]:
+    """The address of an empty PostgreSQL database."""
+    with _empty(postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def second_postgres_url(postgres: str) -> Iterator[str]:
+    """The address of another empty PostgreSQL database."""
+    with _empty(postgres) as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -65,3 +84,46 @@ def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url)
     yield database
     database.close()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """An empty data folder."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def blobs(data: Path) -> Blobs:
+    """The blobs of the data folder."""
+    return Blobs(data / "blobs")
+
+
+@pytest.fixture(scope="session")
+def rows() -> ModuleType:
+    """The module rows.py beside this file: a small store to test with."""
+    spec = importlib.util.spec_from_file_location("deephealth_tests_rows", Path(__file__).parent / "rows.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def future(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Deep Health to come: projects have a note, and its version was written by the command that writes versions."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrate.FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    changed = MetaData(naming_convention=metadata.naming_convention)
+    for table in metadata.tables.values():
+        table.to_metadata(changed)
+    changed.tables["projects"].append_column(Column("note", String(100), nullable=False, server_default="none"))
+    changed.tables["projects"].c["name"].type = String(300)
+    with monkeypatch.context() as patched:
+        patched.setattr(migrate, "metadata", changed)
+        patched.setattr(migrate, "FOLDER", folder)
+        path = migrate.write_next("Projects have notes!")
+    assert path is not None
+    assert path.name == f"r{len(migrate.versions()) + 1:04}_projects_have_notes.py"
+    return folder

@@ -21,11 +21,6 @@ from deephealth.service.store.blobs import Blobs
 OLD = 1_000_000_000.0
 
 
-@pytest.fixture
-def blobs(tmp_path: Path) -> Blobs:
-    return Blobs(tmp_path / "blobs")
-
-
 def files(blobs: Blobs) -> list[str]:
     return sorted(path.name for path in blobs.folder.rglob("*") if path.is_file())
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from deephealth.errors import DeepHealthError, MissingExtra, UsageError
 from deephealth.service.problems import ServiceProblem
+from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.database import Database
 from deephealth.service.store.tables import classes, films, projects, settings, uploads
 
@@ -58,16 +60,20 @@ def test_none_in_a_json_column_is_null(database: Database) -> None:
         assert connection.scalar(select(func.count()).select_from(uploads).where(uploads.c.added.is_(None))) == 1
 
 
-def test_what_belongs_to_a_project_goes_with_it_and_nothing_belongs_to_none(database: Database) -> None:
-    film = {"id": "f", "class": "c", "blob": "b", "name": "n", "width": 1, "height": 1, "facts": {}, "added": 1.0}
+def test_what_belongs_to_a_project_goes_with_it_and_nothing_belongs_to_none(database: Database, blobs: Blobs, rows: ModuleType) -> None:
     with database.begin() as connection:
-        connection.execute(insert(projects).values(project()))
-        connection.execute(insert(classes).values(id="c", project="0" * 16, name="n", place=0))
-        connection.execute(insert(films).values(film | {"project": "0" * 16}))
+        place = rows.add_project(connection)
+        rows.add_film(connection, blobs, *place, b"film")
         connection.execute(projects.delete())
         assert connection.scalar(select(func.count()).select_from(films)) == 0
     with pytest.raises(IntegrityError), database.begin() as connection:
-        connection.execute(insert(films).values(film | {"project": "absent"}))
+        rows.add_film(connection, blobs, *place, b"film")
+
+
+def test_an_error_does_not_tell_what_was_written(database: Database, blobs: Blobs, rows: ModuleType) -> None:
+    with pytest.raises(IntegrityError) as caught, database.begin() as connection:
+        rows.add_film(connection, blobs, "absent", "absent", b"film")
+    assert "niño" not in str(caught.value)
 
 
 def test_a_reader_sees_one_moment_and_cannot_write(database: Database) -> None:

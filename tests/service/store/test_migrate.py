@@ -1,18 +1,17 @@
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Engine, MetaData, String, func, insert, select, text
+from sqlalchemy import Engine, func, insert, select, text
 
 from deephealth.errors import UsageError
 from deephealth.service.store import migrate
 from deephealth.service.store.database import Database, _engine
-from deephealth.service.store.tables import classes, metadata, projects
+from deephealth.service.store.tables import classes, projects
 
 
 @pytest.fixture
@@ -39,54 +38,40 @@ def test_the_versions_are_numbered_without_a_gap() -> None:
     assert migrate.versions() == [f"{number:04}" for number in range(1, len(migrate.versions()) + 1)]
 
 
-@pytest.fixture
-def future(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A Deep Health to come: projects have a note, and its version was written by the command that writes versions."""
-    folder = tmp_path / "migrations"
-    shutil.copytree(migrate.FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    changed = MetaData(naming_convention=metadata.naming_convention)
-    for table in metadata.tables.values():
-        table.to_metadata(changed)
-    changed.tables["projects"].append_column(Column("note", String(100), nullable=False, server_default="none"))
-    changed.tables["projects"].c["name"].type = String(300)
-    with monkeypatch.context() as patched:
-        patched.setattr(migrate, "metadata", changed)
-        path = migrate.write_next("Projects have notes!", folder)
-    assert path is not None
-    assert path.name == f"r{len(migrate.versions()) + 1:04}_projects_have_notes.py"
-    return folder
-
-
-def test_an_upgrade_keeps_every_row_and_what_refers_to_it(engine: Engine, future: Path) -> None:
+def test_an_upgrade_keeps_every_row_and_what_refers_to_it(engine: Engine, future: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     migrate.prepare(engine)
     with engine.begin() as connection:
         connection.execute(insert(projects).values(id="p", name="Tórax", salt="s", settings={}, created=1.0, changed=1.0))
         connection.execute(insert(classes).values(id="c", project="p", name="n", place=0))
-    migrate.prepare(engine, future)
+    monkeypatch.setattr(migrate, "FOLDER", future)
+    migrate.prepare(engine)
     with engine.begin() as connection:
-        assert migrate.version(connection) == migrate.versions(future)[-1]
+        assert migrate.version(connection) == migrate.newest()
         assert connection.execute(text("SELECT id, name, note FROM projects")).one() == ("p", "Tórax", "none")
         assert connection.scalar(select(func.count()).select_from(classes)) == 1
         connection.execute(projects.delete())
         assert connection.scalar(select(func.count()).select_from(classes)) == 0, "references are enforced again after an upgrade"
 
 
-def test_an_upgrade_that_fails_changes_nothing(engine: Engine, future: Path) -> None:
+def test_an_upgrade_that_fails_changes_nothing(engine: Engine, future: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     migrate.prepare(engine)
     with engine.begin() as connection:
         connection.execute(insert(projects).values(id="p", name="n", salt="s", settings={}, created=1.0, changed=1.0))
     broken = max((future / "versions").glob("r*.py"))
     broken.write_text(broken.read_text() + "\n    raise RuntimeError('half')\n")
-    with pytest.raises(RuntimeError, match="half"):
-        migrate.prepare(engine, future)
+    with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="half"):
+        patched.setattr(migrate, "FOLDER", future)
+        migrate.prepare(engine)
     with engine.begin() as connection:
         assert migrate.version(connection) == migrate.newest()
         assert migrate.differences(connection) == []
         assert connection.scalar(select(func.count()).select_from(projects)) == 1
 
 
-def test_a_database_of_a_newer_version_is_refused_in_a_sentence(engine: Engine, future: Path) -> None:
-    migrate.prepare(engine, future)
+def test_a_database_of_a_newer_version_is_refused_in_a_sentence(engine: Engine, future: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(migrate, "FOLDER", future)
+        migrate.prepare(engine)
     with pytest.raises(UsageError, match=f"knows only up to {migrate.newest()}; update Deep Health"):
         Database(engine.url.render_as_string(hide_password=False))
 

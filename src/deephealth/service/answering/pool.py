@@ -45,6 +45,7 @@ class Pool:
         self.config = config
         self.restarts = 0  # workers that died or were ended for overrunning
         self.waiting = 0
+        self.warm: Path | None = None  # the model that a new worker loads before its first film
         self._workers: set[_Worker] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._facts: OrderedDict[Path, Facts] = OrderedDict()
@@ -217,7 +218,7 @@ class Pool:
             worker = _Worker(self.config)
             self._workers.add(worker)
             try:
-                await asyncio.wait_for(worker.ready(), _START_SECONDS)
+                await asyncio.wait_for(worker.ready(self.warm), _START_SECONDS)
             except (TimeoutError, frames.FrameError, OSError):
                 await self._end(worker)
                 await asyncio.sleep(pause)
@@ -250,9 +251,11 @@ class _Worker:
             # Its standard input is the socket; what libraries print goes to standard error and can never mix with an answer.
             self._process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env=_environment())  # noqa: S603
 
-    async def ready(self) -> None:
-        """Returns when the worker has said that it is there."""
+    async def ready(self, model: Path | None) -> None:
+        """Returns when the worker has said that it is there, and has loaded `model` (one that is not usable is told with its films)."""
         await frames.next_frame(self._channel)
+        if model is not None:
+            await self.ask({"do": "warm", "model": str(model)}, b"")
 
     async def ask(self, header: frames.Header, body: Body) -> tuple[frames.Header, bytes]:
         """One task and its reply. FrameError when the reply is to another."""

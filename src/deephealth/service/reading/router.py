@@ -94,7 +94,7 @@ def about(parts: Parts, user: Someone) -> About:
         pixels=number("max_pixels"),
         chunk_bytes=config.chunk_mb * 1_000_000,
         quota_bytes=config.quota_mb * 1_000_000,
-        used_bytes=0,
+        used_bytes=parts.quota.used(),
     )
     return About(
         version=__version__,

@@ -77,14 +77,14 @@ def _engine(url: str) -> Engine:
         if parsed.drivername in ("postgresql", "postgres"):
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() == "postgresql":
-            return create_engine(parsed, pool_pre_ping=True, pool_size=10)
+            return create_engine(parsed, pool_pre_ping=True, pool_size=10, hide_parameters=True)
     except ArgumentError as error:
         raise UsageError(f"The database's address is no URL, {_URL}") from error
     except ModuleNotFoundError as error:
         raise MissingExtra("PostgreSQL", "postgres") from error
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
         raise UsageError(f"The database's address begins with {parsed.drivername}, {_URL}")
-    engine = create_engine(parsed, pool_size=10, max_overflow=40)
+    engine = create_engine(parsed, pool_size=10, max_overflow=40, hide_parameters=True)  # what people wrote is for no log
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine

@@ -42,19 +42,19 @@ def upgrade() -> None:
 '''
 
 
-def prepare(engine: Engine, folder: Path = FOLDER) -> None:
+def prepare(engine: Engine) -> None:
     """Make the tables in an empty database, or upgrade those of an older version; rows stay. One process at a time does it.
 
     Alembic, slow to import, is needed only for an upgrade. Raises UsageError for a database of a newer Deep Health.
     """
     with reader(engine).begin() as connection:
-        if version(connection) == newest(folder):
+        if version(connection) == newest():
             return
     with changing(engine) as connection:
         if version(connection) is None:
-            create(connection, folder)
+            create(connection)
         else:
-            upgrade(connection, folder=folder)
+            upgrade(connection)
 
 
 def reader(engine: Engine) -> Engine:
@@ -92,39 +92,44 @@ def version(connection: Connection) -> str | None:
     return None if found is None else str(found)
 
 
-def versions(folder: Path = FOLDER) -> list[str]:
+def versions() -> list[str]:
     """Every version this program knows, oldest first."""
-    return sorted(path.name[1:5] for path in (folder / "versions").glob("r[0-9][0-9][0-9][0-9]_*.py"))
+    return sorted(path.name[1:5] for path in (FOLDER / "versions").glob("r[0-9][0-9][0-9][0-9]_*.py"))
 
 
-def newest(folder: Path = FOLDER) -> str:
+def newest() -> str:
     """The version of tables.py."""
-    return versions(folder)[-1]
+    return versions()[-1]
 
 
-def create(connection: Connection, folder: Path = FOLDER) -> None:
+def create(connection: Connection) -> None:
     """The tables as tables.py has them, in an empty database. A test sees to it that the versions, one by one, lead to the same."""
     metadata.create_all(connection)
     _VERSION.create(connection)
-    connection.execute(_VERSION.insert().values(version_num=newest(folder)))
+    connection.execute(_VERSION.insert().values(version_num=newest()))
 
 
-def upgrade(connection: Connection, to: str = "head", folder: Path = FOLDER) -> None:
+def forget(connection: Connection) -> None:
+    """Forget which version the tables have, since they were dropped."""
+    _VERSION.drop(connection, checkfirst=True)
+
+
+def upgrade(connection: Connection, to: str = "head") -> None:
     """Run every version after the database's own, up to `to`, on `connection`, which should be of `changing`.
 
     Raises UsageError when the database's version is unknown here.
     """
     found = version(connection)
-    if found is not None and found not in versions(folder):
+    if found is not None and found not in versions():
         raise UsageError(
-            f"The database has version {found} of its tables and this Deep Health knows only up to {newest(folder)}; "
+            f"The database has version {found} of its tables and this Deep Health knows only up to {newest()}; "
             "update Deep Health, or restore a backup into an empty data folder."
         )
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
 
-    scripts = ScriptDirectory(str(folder))
+    scripts = ScriptDirectory(str(FOLDER))
 
     def steps(revision: Any, _context: object) -> Any:
         return scripts._upgrade_revs(to, revision)  # as Alembic's own command does
@@ -141,16 +146,16 @@ def differences(connection: Connection) -> list[str]:
     return [str(found) for found in compare_metadata(_context(connection), metadata)]
 
 
-def write_next(message: str, folder: Path = FOLDER) -> Path | None:
+def write_next(message: str) -> Path | None:
     """Write the version that leads from the newest one to tables.py; its path, or None when they agree already."""
     from alembic.autogenerate import produce_migrations, render_python_code
     from sqlalchemy import create_engine
 
-    known = versions(folder)
+    known = versions()
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         if known:
-            upgrade(connection, folder=folder)
+            upgrade(connection)
         context = _context(connection)
         operations = produce_migrations(context, metadata).upgrade_ops
         assert operations is not None
@@ -160,7 +165,7 @@ def write_next(message: str, folder: Path = FOLDER) -> Path | None:
     engine.dispose()
     before, number = (known[-1] if known else None), f"{len(known) + 1:04}"
     slug = re.sub(r"[^a-z0-9]+", "_", message.lower()).strip("_")[:40]
-    path = folder / "versions" / f"r{number}_{slug}.py"
+    path = FOLDER / "versions" / f"r{number}_{slug}.py"
     written = _NEW.format(
         message=message.rstrip("."), number=number, before=f'"{before}"' if before else None, before_words=before or "nothing", body=body
     )
