@@ -35,6 +35,8 @@ export class OpenProject {
   #loading: Promise<void> | null = null
   #settling: ReturnType<typeof setTimeout> | undefined
   #version = 0
+  /** Films came since the last time that things settled. */
+  #arrivals = false
 
   constructor(readonly id: string) {
     this.training = new Training(id, (job) => {
@@ -151,6 +153,7 @@ export class OpenProject {
   }
 
   async #hideClasses(ids: string[], deleted: boolean): Promise<void> {
+    if (!ids.length) return
     for (const id of ids) await this.#patch(`/classes/${id}`, { deleted })
     this.selection = new Set()
     this.#settle()
@@ -215,6 +218,8 @@ export class OpenProject {
   async addFolders(files: File[]): Promise<void> {
     const groups = byClass(files, (name) => this.#classCalled(name) !== undefined)
     if (!groups.size) return toasts.say(t('nothing_found'))
+    // The classes that a new project begins with make room, where nothing was done with them.
+    const spare = this.classes.filter((one) => !this.films[one.id]?.length && /^(Class|Clase) \d+$/.test(one.name)).map((one) => one.id)
     const made: string[] = []
     for (const [name, films] of groups) {
       let one = name ? this.#classCalled(name) : undefined
@@ -225,11 +230,13 @@ export class OpenProject {
       await this.add(one.id, films)
     }
     if (!made.length) return
+    await this.#hideClasses(spare, true)
     const count = [...groups.values()].reduce((sum, films) => sum + films.length, 0)
     toasts.say(t('made_classes', { films: number(count), classes: number(groups.size) }), {
       undo: async () => {
         for (const id of made) this.#queue?.cancel(id)
         await this.#hideClasses(made, true)
+        await this.#hideClasses(spare, false)
       },
     })
   }
@@ -260,15 +267,17 @@ export class OpenProject {
   }
 
   #arrived(added: Added): void {
+    this.#arrivals = true
     this.#take(added.films)
     this.stale = this.results !== null
   }
 
   #progressed(): void {
-    const before = this.upload?.state
     this.upload = this.#queue!.progress
     this.problems = this.#queue!.problems
-    if (this.upload.state === 'idle' && before && before !== 'idle') this.#settle()
+    if (this.upload.state !== 'idle' || !this.#arrivals) return
+    this.#arrivals = false
+    this.#settle()
   }
 }
 
