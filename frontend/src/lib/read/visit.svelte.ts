@@ -33,6 +33,10 @@ export class Film {
   thumbnail = $state('')
   /** The reader agreed that this film goes to the service although the page is to answer. */
   maySend = $state(false)
+  /** Its answer was made in this page. */
+  here = $state(false)
+  /** The reader asked for the numbers of this film although it was refused. */
+  anyway = $state(false)
   /** The model that is to answer; "": the one in use. */
   model = $state('')
 
@@ -124,6 +128,11 @@ class Visit {
   modelOf(film: Film | null): ModelSummary | null {
     const id = film?.model || this.model || this.about?.serving
     return this.models.find((model) => model.id === id) ?? null
+  }
+
+  /** The labels that a film's bars have, before its answer is there as well. */
+  labelsOf(film: Film): string[] {
+    return film.labels.length ? film.labels : (this.modelOf(film)?.labels ?? [])
   }
 
   /** Ask another model: about the film shown, or about all in the table. One's next films go to it as well. */
@@ -314,7 +323,7 @@ class Visit {
       const greys = await decodeFilm(file)
       const model = await this.#local
       if (!model) throw new CannotRun('failed')
-      this.#answered(film, await model.answer(greys, film.title), model.labels)
+      this.#answered(film, await model.answer(greys, film.title), model.labels, true)
     } catch (error) {
       if (error instanceof CannotDecode) this.#settle(film, 'held', error)
       else if (error instanceof CannotRun) this.#settle(film, 'failed', error)
@@ -322,7 +331,8 @@ class Visit {
     }
   }
 
-  #answered(film: Film, prediction: Prediction, labels: string[]): void {
+  #answered(film: Film, prediction: Prediction, labels: string[], here = false): void {
+    film.here = here
     film.prediction = { ...prediction, file: film.name }
     film.labels = labels
     this.#settle(film, 'answered')
