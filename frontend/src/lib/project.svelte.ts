@@ -8,7 +8,7 @@ import { sentence } from './sentence'
 import { session } from './session.svelte'
 import { toasts } from './toasts.svelte'
 import { Training } from './training.svelte'
-import type { Added, Project, ProjectClass, ProjectFilm, Results, TrainSettings } from './types'
+import type { Added, Language, Project, ProjectClass, ProjectFilm, Results, TrainSettings } from './types'
 import { UploadQueue, type UploadProblem, type UploadProgress } from './upload'
 
 const PAGE = 500
@@ -35,12 +35,13 @@ export class OpenProject {
   #loading: Promise<void> | null = null
   #settling: ReturnType<typeof setTimeout> | undefined
   #version = 0
+  #language: Language | null = null
   /** Films came since the last time that things settled. */
   #arrivals = false
 
   constructor(readonly id: string) {
     this.training = new Training(id, (job) => {
-      if (job.state === 'done' && job.kind === 'train') void this.#loadResults()
+      if (job.state === 'done' && job.kind === 'train') void this.#loadResults().then(() => (this.stale = false))
       void this.load()
     })
     addEventListener('online', () => this.upload?.state === 'offline' && this.#queue?.resume())
@@ -53,6 +54,15 @@ export class OpenProject {
   load(): Promise<void> {
     this.#loading ??= this.#load().finally(() => (this.#loading = null))
     return this.#loading
+  }
+
+  /** The same for a language: sentences that came in another are asked for anew. */
+  async loadIn(language: Language): Promise<void> {
+    if (this.#language !== language) await this.#loading
+    const fresh = this.#language !== null && this.#language !== language
+    this.#language = language
+    await this.load()
+    if (fresh && this.results) await this.#loadResults()
   }
 
   async #load(): Promise<void> {
@@ -84,7 +94,6 @@ export class OpenProject {
 
   async #loadResults(): Promise<void> {
     this.results = await call<Results>(`/projects/${this.id}/results`)
-    this.stale = false
   }
 
   #settle(): void {
