@@ -25,6 +25,7 @@ from deephealth.service.store import films, projects
 from deephealth.service.store.space import told_when_full
 
 Note = Callable[[Connection, dict[str, Any]], None]
+_MOST_MEMBERS = 10_000
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
@@ -64,6 +65,9 @@ def unpacked(parts: Services, archive: Path, name: str) -> list[Sent]:
         members = parts.pool.members_now(archive, name)
     except CannotAnswer as error:
         return [Sent(name, problem=error)]
+    if len(members) > _MOST_MEMBERS:
+        sentence = f"{name} holds more than {_MOST_MEMBERS:,} films, the limit for one archive; split it."
+        return [Sent(name, problem=CannotAnswer("too-many-films", sentence))]
     return [
         Sent(shown_name(member.name.removeprefix(f"{name}/")), path=archive, member=member.member)
         if not member.problem

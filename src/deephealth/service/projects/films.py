@@ -129,7 +129,7 @@ def _add(parts: Services, project: str, class_id: str, key: str, form: Form, lan
         with parts.database.read() as connection:
             row = uploads.find(connection, upload)
         if row is None:
-            files = [sent for part in form.parts for sent in _sent(parts, part, form.data(part), stack)]
+            files = [sent for part in form.parts if part.field == "file" for sent in _sent(parts, part, form.data(part), stack)]
             added = adding.add(parts, project, class_id, files, lambda db, found: uploads.note(db, upload, project, class_id, found))
         else:
             added = row.added
