@@ -152,7 +152,7 @@ def test_the_log_holds_the_path_as_a_pattern(service: Any, caplog: pytest.LogCap
         service.client.get("/teach/DOE/JOHN")
         service.client.get("/api/v1/DOE-JOHN/x")
     lines = [record.getMessage().split(" ", 1)[1].rsplit(" ", 3)[0] for record in caplog.records if record.name == "deephealth.access"]
-    assert lines[:4] == ["GET /api/v1/projects/{project}", "GET /{name}", "GET /teach/{rest}", "GET /{name}"]
+    assert lines[:4] == ["GET /api/v1/projects/{project}", "GET /{name}", "GET /{name}", "GET /{name}"]
 
 
 # ---- bodies

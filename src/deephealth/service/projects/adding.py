@@ -21,6 +21,7 @@ from deephealth.images.codecs import printable
 from deephealth.service.answering.results import CannotAnswer, Inspected
 from deephealth.service.context import Services
 from deephealth.service.projects import schemas, views
+from deephealth.service.security import acts
 from deephealth.service.store import films, projects
 from deephealth.service.store.space import told_when_full
 
@@ -94,6 +95,9 @@ def add(parts: Services, project: str, class_id: str, files: Sequence[Sent], not
     added = {"films": [row["id"] for row in rows], "problems": problems}
     with parts.database.begin() as connection:
         films.add(connection, project, rows)
+        acts.note(
+            connection, "films.add", project=project, class_id=class_id, refused=len(problems), films=acts.some(row["blob"] for row in rows)
+        )
         if note is not None:
             note(connection, added)
     return added

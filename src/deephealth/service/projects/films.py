@@ -17,6 +17,7 @@ from deephealth.service.forms import Form, Part, received
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.projects import adding, schemas, views
 from deephealth.service.projects.adding import Sent
+from deephealth.service.security import acts
 from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.store import films, projects, uploads
 from deephealth.service.store.space import told_when_full
@@ -90,6 +91,8 @@ def change_films(project: str, change: schemas.FilmsChange, parts: Parts, langua
         if "patient" in change.model_fields_set:
             values["patient"] = _patient(connection, project, change.patient)
         rows = films.change(connection, project, change.films, **values) if values else films.by_id(connection, project, change.films)
+        about = {"films": acts.some(row.id for row in rows), "class_id": change.class_, "deleted": change.deleted}
+        acts.note(connection, "films.change", project=project, changed=sorted(values), **about)
         return schemas.ChangedFilms(films=views.film_views(connection, project, rows, language))
 
 

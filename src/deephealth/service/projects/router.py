@@ -11,6 +11,7 @@ from deephealth.service.context import InLanguage, Parts
 from deephealth.service.jobs import plan
 from deephealth.service.jobs.views import job_view
 from deephealth.service.projects import schemas, views
+from deephealth.service.security.acts import note
 from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.store import jobs, projects
 
@@ -29,6 +30,7 @@ def create_project(new: schemas.NewProject, parts: Parts, language: InLanguage) 
     """Make a project."""
     with parts.database.begin() as connection:
         project = projects.create(connection, new.name, tuple(new.classes))
+        note(connection, "project.create", project=project)
         return views.project_view(connection, parts, project, language)
 
 
@@ -52,6 +54,7 @@ def change_project(project: str, change: schemas.ProjectChange, parts: Parts, la
         if change.deleted is not None:
             values["deleted"] = (row.deleted or time.time()) if change.deleted else None
         projects.change(connection, project, **values)
+        note(connection, "project.change", project=project, changed=sorted(values), deleted=change.deleted)
         return views.project_view(connection, parts, project, language)
 
 
@@ -61,6 +64,7 @@ def delete_project(project: str, parts: Parts) -> None:
     with parts.database.begin() as connection:
         row = projects.get(connection, project)
         projects.change(connection, project, deleted=row.deleted or time.time())
+        note(connection, "project.delete", project=project)
 
 
 @router.post("/{project}/classes", status_code=201)
@@ -68,6 +72,7 @@ def add_class(project: str, new: schemas.NewClass, parts: Parts) -> schemas.Proj
     """Add a class at the end."""
     with parts.database.begin() as connection:
         class_id = projects.add_class(connection, project, new.name)
+        note(connection, "class.add", project=project, class_id=class_id)
         return views.class_view(projects.get_class(connection, project, class_id))
 
 
@@ -76,6 +81,7 @@ def change_class(project: str, class_id: str, change: schemas.ClassChange, parts
     """Rename a class, hide it with its films, or bring it back."""
     with parts.database.begin() as connection:
         projects.change_class(connection, project, class_id, name=change.name, deleted=change.deleted)
+        note(connection, "class.change", project=project, class_id=class_id, renamed=change.name is not None, deleted=change.deleted)
         return views.class_view(projects.get_class(connection, project, class_id))
 
 
@@ -84,6 +90,7 @@ def start_example(new: schemas.NewExample, parts: Parts, language: InLanguage) -
     """Make a project of synthetic films, with a shortcut planted or without; a job draws them."""
     with parts.database.begin() as connection:
         project = projects.create(connection, _EXAMPLES[new.kind][language == "es"], CLASSES)
+        note(connection, "project.create", project=project, example=new.kind)
         salt = projects.get(connection, project).salt
     job = plan.queue(parts, "example", project, {"example": new.kind, "per_class": new.per_class, "salt": salt})
     parts.supervisor.wake()
