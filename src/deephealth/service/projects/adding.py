@@ -95,9 +95,8 @@ def add(parts: Services, project: str, class_id: str, files: Sequence[Sent], not
     added = {"films": [row["id"] for row in rows], "problems": problems}
     with parts.database.begin() as connection:
         films.add(connection, project, rows)
-        acts.note(
-            connection, "films.add", project=project, class_id=class_id, refused=len(problems), films=acts.some(row["blob"] for row in rows)
-        )
+        kept = acts.some(row["blob"] for row in rows)
+        acts.note(connection, "films.add", project=project, class_id=class_id, films=kept, refused=len(problems))
         if note is not None:
             note(connection, added)
     return added

@@ -15,7 +15,7 @@ acting: ContextVar[str] = ContextVar("acting", default="service")
 
 
 def note(connection: Connection, action: str, **about: Any) -> None:
-    """Write that the one who asks did `action` ("project.delete"). about: identifiers, hashes and counts, never what a user calls a thing."""
+    """Write that the one who asks did `action` ("project.delete"). about: identifiers, hashes, counts, no names of things."""
     audit_log.append(connection, acting.get(), action, about)
 
 
