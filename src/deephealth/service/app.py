@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from deephealth import __version__
-from deephealth.service import health, page, problems
+from deephealth.service import docs, health, page, problems
 from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
 from deephealth.service.context import Services
+from deephealth.service.jobs import router as jobs
 from deephealth.service.measured import Measured
 from deephealth.service.metrics import Metrics
 from deephealth.service.models import registry
@@ -42,9 +43,11 @@ def create_app(config: ServiceConfig) -> FastAPI:
             cleaner = Cleaner(parts.clean)
             await pool.start()
             cleaner.start()
+            parts.supervisor.start()
             try:
                 yield
             finally:
+                parts.supervisor.stop()
                 cleaner.stop()
                 await pool.stop()
                 database.close()
@@ -56,9 +59,11 @@ def create_app(config: ServiceConfig) -> FastAPI:
     app.include_router(projects.router)
     app.include_router(films.router)
     app.include_router(uploads.router)
+    app.include_router(jobs.router)
     app.include_router(models.router)
     app.include_router(predictions.router)
     app.include_router(reading.router)
+    app.include_router(docs.router)
     app.include_router(page.router)  # last: it takes every address that is left
     protect(app, config)
     app.add_middleware(Measured, metrics=metrics)

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from deephealth.evaluation.wording import Language
 from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
+from deephealth.service.jobs.supervisor import Supervisor
 from deephealth.service.metrics import Metrics
 from deephealth.service.security.sign_in import Accounts
 from deephealth.service.store.blobs import Blobs
@@ -29,9 +30,11 @@ class Services:
     metrics: Metrics
     accounts: Accounts = field(default_factory=Accounts)
     quota: Quota = field(init=False)  # how much of it is taken, and whether more may come
+    supervisor: Supervisor = field(init=False)
 
     def __post_init__(self) -> None:
         self.quota = Quota(self.config.data, self.config.quota_mb * 1_000_000)
+        self.supervisor = Supervisor(self.config, self.database, self.blobs)
 
     def clean(self) -> Cleaned:
         """Remove for good what is over."""

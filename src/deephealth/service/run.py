@@ -102,6 +102,11 @@ class Server(uvicorn.Server):
         if self.started:
             self._ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End; whoever follows a job is let go first, for a connection that never ends would hold everything up."""
+        self.config.app.state.services.supervisor.stopping.set()  # type: ignore[union-attr]
+        await super().shutdown(sockets)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """The signals that end the service, until the block does; not raised again afterwards."""

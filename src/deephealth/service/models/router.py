@@ -54,6 +54,7 @@ async def import_model(request: Request, parts: Parts, speaks: InLanguage) -> Mo
                 raise too_large(parts.config.request_mb * 1_000_000)
             file.write(chunk)
         file.flush()
+        parts.quota.require(received)
         try:
             facts = await parts.pool.check(Path(file.name))
         except CannotAnswer as error:

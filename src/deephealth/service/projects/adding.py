@@ -114,6 +114,7 @@ def patient_key(patient: str, salt: str) -> str:
 def film_row(parts: Services, name: str, found: Inspected, salt: str, **facts: Any) -> dict[str, Any]:
     """The row of a film that was looked at, whose bytes and thumbnail are kept now. facts: more to be noted of it."""
     named = patient_in_name(name)
+    parts.quota.require(len(found.film) + len(found.thumbnail))
     with told_when_full():
         blob, thumbnail = parts.blobs.put(found.film), parts.blobs.put(found.thumbnail)
     return {

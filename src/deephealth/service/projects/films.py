@@ -71,6 +71,8 @@ async def send_films(
 ) -> schemas.Added:
     """Add films to a class. Each file becomes a film or a problem with a sentence; the same Idempotency-Key again adds nothing."""
     config = parts.config
+    length = request.headers.get("content-length", "")
+    parts.quota.require(int(length) if length.isdecimal() else 0, promise=False)
     async with received(request, config.data / "uploads", config.request_mb * 1_000_000, config.films_per_request) as form:
         return await asyncio.to_thread(_add, parts, project, class_id, idempotency_key or secrets.token_hex(16), form, language)
 

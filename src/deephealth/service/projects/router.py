@@ -6,10 +6,13 @@ import time
 
 from fastapi import APIRouter
 
+from deephealth.datasets.index import CLASSES
 from deephealth.service.context import InLanguage, Parts
+from deephealth.service.jobs import plan
+from deephealth.service.jobs.views import job_view
 from deephealth.service.projects import schemas, views
 from deephealth.service.security.guard import viewer_or_editor
-from deephealth.service.store import projects
+from deephealth.service.store import jobs, projects
 
 router = APIRouter(prefix="/api/v1/projects", tags=["projects"], dependencies=[viewer_or_editor])
 
@@ -74,3 +77,24 @@ def change_class(project: str, class_id: str, change: schemas.ClassChange, parts
     with parts.database.begin() as connection:
         projects.change_class(connection, project, class_id, name=change.name, deleted=change.deleted)
         return views.class_view(projects.get_class(connection, project, class_id))
+
+
+@router.post("/examples", status_code=202)
+def start_example(new: schemas.NewExample, parts: Parts, language: InLanguage) -> schemas.ExampleStarted:
+    """Make a project of synthetic films, with a shortcut planted or without; a job draws them."""
+    with parts.database.begin() as connection:
+        project = projects.create(connection, _EXAMPLES[new.kind][language == "es"], CLASSES)
+        salt = projects.get(connection, project).salt
+    job = plan.queue(parts, "example", project, {"example": new.kind, "per_class": new.per_class, "salt": salt})
+    parts.supervisor.wake()
+    with parts.database.read() as connection:
+        found = views.project_view(connection, parts, project, language)
+        return schemas.ExampleStarted(project=found, job=job_view(parts, jobs.get(connection, job), language))
+
+
+_EXAMPLES = {
+    "clean": ("Synthetic films", "Radiografías sintéticas"),
+    "corner-marker": ("Synthetic films with a marker in the corner", "Radiografías sintéticas con una marca en la esquina"),
+    "border": ("Synthetic films with a border", "Radiografías sintéticas con un borde"),
+    "size": ("Synthetic films of different sizes", "Radiografías sintéticas de distinto tamaño"),
+}

@@ -35,6 +35,7 @@ def begin(new: schemas.NewUpload, parts: Parts) -> schemas.Upload:
             f"El archivo ocupa {found}, y este servicio admite como máximo {limit} de una vez; redúzcalo o divídalo.",
         )
         raise ServiceProblem(413, "too-large", sentences, about=new.name)
+    parts.quota.require(new.bytes, promise=False)
     with parts.database.begin() as connection:
         projects.get_class(connection, new.project, new.class_)
         values = {

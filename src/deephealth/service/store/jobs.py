@@ -9,20 +9,17 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, select
 
 from deephealth.service.problems import ServiceProblem
-from deephealth.service.store import projects
 from deephealth.service.store.tables import jobs
 
 ENDED = ("done", "failed", "cancelled", "interrupted")
 NO_JOB = ("There is no such job; open the list anew.", "No existe ese trabajo; vuelva a abrir la lista.")
 
 
-def create(connection: Connection, kind: str, project: str | None, plan: Mapping[str, Any]) -> str:
-    """Queue a job; its identifier."""
-    job = projects.new_id()
+def create(connection: Connection, job: str, kind: str, project: str | None, plan: Mapping[str, Any]) -> None:
+    """Queue a job, whose folder is there."""
     connection.execute(
         jobs.insert().values(id=job, project=project, kind=kind, state="queued", plan=dict(plan), created=time.time(), attempts=0)
     )
-    return job
 
 
 def get(connection: Connection, job: str) -> Row[Any]:
