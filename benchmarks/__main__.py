@@ -19,6 +19,7 @@ MODULES = {
     "cores": "cores",
     "start": "start",
     "memory": "memory",
+    "service": "service",
     "leakage": "leakage",
     "audit": "audit",
     "install": "install",

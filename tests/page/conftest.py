@@ -37,9 +37,11 @@ _LOCALES = {"en": "en-GB", "es": "es-ES"}
 _SERVE = """
 import json, sys, uvicorn
 from pathlib import Path
+from deephealth.service import page
 from deephealth.service.app import create_app
 from deephealth.service.config import ServiceConfig
 settings = json.loads(sys.argv[1])
+page.FOLDER = Path(settings.pop("page", page.FOLDER))
 config = ServiceConfig(data=Path(settings.pop("data")), **settings)
 uvicorn.run(create_app(config), host="127.0.0.1", port=int(sys.argv[2]), log_level="warning")
 """
@@ -64,7 +66,7 @@ class StartPageService(Protocol):
 
 @contextlib.contextmanager
 def serving(data: Path, **settings: Any) -> Iterator[PageService]:
-    """A service on a free port over `data`, until the block ends."""
+    """A service on a free port over `data`, until the block ends. page: another folder with a built page."""
     if not (ROOT / "src/deephealth/service/page/index.html").exists():
         pytest.fail("the page is not built: make page")
     with socket.socket() as free:
@@ -148,6 +150,12 @@ def page_service(prepared_data: Path, tmp_path_factory: pytest.TempPathFactory) 
     shutil.copytree(prepared_data, data)
     with serving(data) as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[..., contextlib.AbstractContextManager[PageService]]:
+    """`serving`, for fixtures and tests that keep a service as long as they need."""
+    return serving
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from deephealth.service.measured import Measured
 from deephealth.service.metrics import Metrics
 from deephealth.service.models import registry
 from deephealth.service.models import router as models
-from deephealth.service.projects import films, uploads
+from deephealth.service.projects import archives, films, heatmaps, uploads
 from deephealth.service.projects import router as projects
 from deephealth.service.reading import predictions
 from deephealth.service.reading import router as reading
@@ -54,14 +54,16 @@ def create_app(config: ServiceConfig) -> FastAPI:
 
     app = FastAPI(title="Deep Health", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_exception_handler(problems.ServiceProblem, problems.handle)
+    app.include_router(predictions.router)  # first: asked most, and routers are asked one after the other
     app.include_router(health.router)
     app.include_router(accounts.router)
+    app.include_router(archives.router)
     app.include_router(projects.router)
     app.include_router(films.router)
+    app.include_router(heatmaps.router)
     app.include_router(uploads.router)
     app.include_router(jobs.router)
     app.include_router(models.router)
-    app.include_router(predictions.router)
     app.include_router(reading.router)
     app.include_router(docs.router)
     app.include_router(page.router)  # last: it takes every address that is left

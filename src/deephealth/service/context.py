@@ -45,19 +45,28 @@ class Services:
 
 
 def services(request: Request) -> Services:
-    """A FastAPI dependency: the parts of this service."""
+    """The parts of this service."""
     found: Services = request.app.state.services
     return found
 
 
 def language(request: Request) -> Language:
-    """A FastAPI dependency: "es" or "en", as Accept-Language (or ?lang=) asks."""
+    """ "es" or "en", as Accept-Language (or ?lang=) asks."""
     asked = request.query_params.get("lang") or request.headers.get("accept-language", "")
     return "es" if asked.strip().lower().startswith("es") else "en"
 
 
-Parts = Annotated[Services, Depends(services)]
+# FastAPI runs a plain function in a thread, which for these would take longer than they do.
+async def _services(request: Request) -> Services:
+    return services(request)
+
+
+async def _language(request: Request) -> Language:
+    return language(request)
+
+
+Parts = Annotated[Services, Depends(_services)]
 """An endpoint's parameter: the parts of this service."""
 
-InLanguage = Annotated[Language, Depends(language)]
+InLanguage = Annotated[Language, Depends(_language)]
 """An endpoint's parameter: "en" or "es"."""

@@ -6,11 +6,12 @@ import functools
 import gzip
 import hashlib
 import mimetypes
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Header, HTTPException, Response
+from fastapi import APIRouter, Header, Response
 from fastapi.responses import FileResponse
 
 from deephealth.service.problems import ServiceProblem
@@ -19,6 +20,9 @@ FOLDER = Path(__file__).parent / "page"
 _WRITTEN_OUT = (".html", ".js", ".css", ".svg", ".json", ".webmanifest", ".wasm", ".map", ".mjs")
 _KINDS = {".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".webmanifest": "application/manifest+json"}
 _FOREVER = "public, max-age=31536000, immutable"
+
+PLACES = re.compile(r"(|(read|teach|models|help|accounts|sign-in)(/.*)?)")
+"""The addresses within the page, as frontend/src/lib/router.svelte.ts knows them."""
 
 router = APIRouter(include_in_schema=False)
 
@@ -30,33 +34,17 @@ class _Asset:
     etag: str
 
 
-@router.get("/", name="page")
-@router.get("/read")
-@router.get("/teach")
-@router.get("/teach/{rest:path}")
-@router.get("/models")
-@router.get("/models/{rest:path}")
-@router.get("/help")
-@router.get("/help/{rest:path}")
-@router.get("/accounts")
-@router.get("/sign-in")
-def page(rest: str = "", accept_encoding: Annotated[str, Header()] = "", if_none_match: Annotated[str, Header()] = "") -> Response:
-    """The page itself, whatever address within it was asked for."""
-    return _serve("index.html", accept_encoding, if_none_match)
-
-
-@router.get("/{name:path}")
-def asset(
+@router.api_route("/{name:path}", methods=["GET", "HEAD"])
+def page(
     name: str,
     accept: Annotated[str, Header()] = "",
     accept_encoding: Annotated[str, Header()] = "",
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
-    """A file of the page. 404 for anything else: in a browser's window the page itself, which says so in words, else a problem."""
-    if name.startswith("api/"):
-        raise HTTPException(404)
-    if name not in _names(_built()) and "text/html" in accept:
-        return _serve("index.html", accept_encoding, "", status=404)
+    """A file of the page; for every other address that a browser goes to, the page itself, which knows what lies there."""
+    own = PLACES.fullmatch(name)
+    if own or ("text/html" in accept and not name.startswith("api/") and name not in _names(_built())):
+        return _serve("index.html", accept_encoding, if_none_match, status=200 if own else 404)
     return _serve(name, accept_encoding, if_none_match)
 
 
@@ -66,7 +54,7 @@ def _serve(name: str, accepted: str, known: str, *, status: int = 200) -> Respon
         raise _absent(built)
     asset = _load(name, built)
     headers = {"Cache-Control": _FOREVER if name.startswith("assets/") else "no-cache", "ETag": asset.etag, "Vary": "Accept-Encoding"}
-    if known and asset.etag in known:
+    if known and asset.etag in known and status == 200:
         return Response(status_code=304, headers=headers)
     if asset.packed is not None and "gzip" in accepted:
         return Response(asset.packed, status, media_type=asset.kind, headers={**headers, "Content-Encoding": "gzip"})

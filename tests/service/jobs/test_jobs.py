@@ -108,6 +108,15 @@ def test_results_agree_with_themselves(service: Any, trained: dict[str, Any], la
     assert all(word in found["verdict"] for word in words)
 
 
+def test_the_evidence_on_a_film_is_a_picture(service: Any, trained: dict[str, Any]) -> None:
+    film = service.client.get(f"/api/v1/projects/{trained['project']}/films").json()["films"][0]
+    address = f"/api/v1/projects/{trained['project']}/films/{film['id']}/heatmap"
+    answer = service.client.get(address, params={"label": "viral"})
+    assert answer.status_code == 200 and answer.content.startswith(b"\x89PNG")
+    assert service.client.get(address).headers["content-type"] == "image/png"
+    assert service.client.get(address, params={"label": "x"}).status_code == 422
+
+
 def test_a_model_is_evaluated_and_compared_on_the_films_it_has_not_learned_from(service: Any, trained: dict[str, Any]) -> None:
     asked = {"kind": "evaluate", "model": trained["job"]["model"], "project": trained["project"]}
     done = ended(service.client, service.client.post("/api/v1/jobs", json=asked).json()["id"])
@@ -128,6 +137,15 @@ def test_a_training_is_cancelled_and_leaves_no_model(service: Any, trained: dict
     assert found["state"] == "cancelled" and found["model"] is None and found["artefacts"] == []
     assert events_of(service.client, started["id"])[-1][1]["state"] == "cancelled"
     assert service.client.get(f"/api/v1/projects/{trained['project']}").json()["model"] == trained["job"]["model"]
+
+
+def test_patients_on_both_sides_of_a_split_by_film_are_leakage_that_can_be_allowed(service: Any, trained: dict[str, Any]) -> None:
+    address, settings = f"/api/v1/projects/{trained['project']}/jobs", {"split_by": "film", "head": "logistic"}
+    refused = ended(service.client, service.client.post(address, json={"kind": "train", "settings": settings}).json()["id"])
+    assert (refused["state"], refused["problem_code"]) == ("failed", "leakage") and "patients on two sides" in refused["problem"]
+    asked = {"kind": "train", "settings": settings, "allow_leakage": True}
+    assert ended(service.client, service.client.post(address, json=asked).json()["id"])["state"] == "done"
+    assert service.client.get(f"/api/v1/projects/{trained['project']}/results").json()["leakage"]["state"] == "bad"
 
 
 def test_too_few_films_are_refused_before_a_job_is_made(service: Any) -> None:

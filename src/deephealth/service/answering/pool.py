@@ -152,7 +152,7 @@ class Pool:
 
     async def alive(self) -> bool:
         """Whether a worker answers, or is busy with a film."""
-        if self._workers and self._idle.empty():
+        if any(worker.up for worker in self._workers) and self._idle.empty():
             return True
         with contextlib.suppress(CannotAnswer, TimeoutError):
             await asyncio.wait_for(self._call({"do": "nothing"}, patient=True), 2.0)
@@ -242,6 +242,7 @@ class _Worker:
 
     def __init__(self, config: ServiceConfig) -> None:
         self.served = 0
+        self.up = False
         self.tired = False
         self._channel, theirs = socket.socketpair()
         self._channel.setblocking(False)
@@ -256,6 +257,7 @@ class _Worker:
         await frames.next_frame(self._channel)
         if model is not None:
             await self.ask({"do": "warm", "model": str(model)}, b"")
+        self.up = True
 
     async def ask(self, header: frames.Header, body: Body) -> tuple[frames.Header, bytes]:
         """One task and its reply. FrameError when the reply is to another."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,6 +21,13 @@ def create(connection: Connection, job: str, kind: str, project: str | None, pla
     connection.execute(
         jobs.insert().values(id=job, project=project, kind=kind, state="queued", plan=dict(plan), created=time.time(), attempts=0)
     )
+
+
+def note_opened(connection: Connection, project: str, model: str) -> None:
+    """Note that a project came with a model: as a training that is done and of which only the model is here."""
+    now = time.time()
+    values = {"id": secrets.token_hex(8), "project": project, "kind": "train", "state": "done", "plan": {"opened": True}, "model": model}
+    connection.execute(jobs.insert().values(created=now, started=now, ended=now, attempts=0, **values))
 
 
 def get(connection: Connection, job: str) -> Row[Any]:
