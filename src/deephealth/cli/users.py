@@ -165,11 +165,12 @@ def _database(options: argparse.Namespace) -> Iterator[Database]:
     try:
         from deephealth.service.config import ServiceConfig
         from deephealth.service.problems import ServiceProblem
+        from deephealth.service.store import folder
         from deephealth.service.store.database import Database
     except ModuleNotFoundError as error:
         raise MissingExtra("The service", "serve") from error
     config = ServiceConfig((options.data_dir or table.data_dir()).absolute(), database=table.text("database"))
-    config.data.mkdir(parents=True, exist_ok=True)
+    folder.make(config.data)
     database = Database(config.database_url)
     try:
         yield database

@@ -14,6 +14,7 @@ from deephealth.service.jobs.folder import ARTEFACTS, JobFolder
 from deephealth.service.models import registry
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.security.guard import viewer_or_editor
+from deephealth.service.security.headers import REPORT_CONTENT_SECURITY
 from deephealth.service.store import jobs, projects
 
 router = APIRouter(prefix="/api/v1", tags=["jobs"], dependencies=[viewer_or_editor])
@@ -95,6 +96,8 @@ def artefact(job: str, kind: str, parts: Parts) -> Response:
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache"}
     inline = known.media.startswith("text/html")
     disposition = "inline" if inline else "attachment"
+    if inline:
+        headers["Content-Security-Policy"] = REPORT_CONTENT_SECURITY  # a report styles itself
     return FileResponse(path, media_type=known.media, filename=known.name, content_disposition_type=disposition, headers=headers)
 
 
