@@ -23,6 +23,7 @@ T = TypeVar("T")
 Body = bytes | memoryview
 _START_SECONDS = 60.0
 _FACTS_KEPT = 64
+_ATTEMPTS = 3
 _MOST_FILMS = 1000  # of one worker: what a decoder's library leaks is given back then
 _DIED = "could not be read: the program that read it ended; it may be damaged, export it again."
 
@@ -161,9 +162,9 @@ class Pool:
         return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
 
     async def _call(self, header: frames.Header, body: Body = b"", *, patient: bool = False) -> tuple[frames.Header, bytes]:
-        """One task for one worker. Tried again once when the worker ends: it may have died before the task."""
+        """One task for one worker; tried again when the worker ends, which need not be its fault, until three have ended with it."""
         name = str(header.get("name", "The file"))
-        for _ in range(2):
+        for _ in range(_ATTEMPTS):
             worker = await self._wait(patient)
             reply = await self._ask(worker, header, body, name)
             if reply is not None:
