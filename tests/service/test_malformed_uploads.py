@@ -137,13 +137,13 @@ def test_nothing_is_written_outside_its_folder_and_nothing_is_left_within(served
     assert [path for path in served.folder.rglob("*") if hostile.MARKER in path.name] == []
     assert [path for place in ("/tmp", "/", str(Path.cwd())) for path in Path(place).glob(f"*{hostile.MARKER}*")] == []
     assert sorted(path.name for path in served.folder.iterdir()) == ["data", "here", "log", "tmp"]
-    for place in ("tmp", "data/incoming"):
+    for place in ("tmp", "data/incoming", "data/uploads"):
         assert [path for path in (served.folder / place).rglob("*") if path.is_file()] == [], place
     assert list((served.folder / "here").rglob("*")) == []
 
 
 def test_memory_stays_bounded(served: Served) -> None:
-    assert 100 < served.most_mb < 700  # two processes, one of which may take 1 GB
+    assert 100 < served.most_mb < 450
 
 
 def test_the_log_names_nothing_that_was_sent(served: Served, hostile: ModuleType) -> None:

@@ -88,8 +88,7 @@ export const read = dictionary({
   unreadable_title: ['This file could not be read', 'No se pudo leer este archivo'],
   failed: ['No answer', 'Sin respuesta'],
   retry: ['Try again', 'Reintentar'],
-  retry_now: ['Try now', 'Intentar ahora'],
-  offline: ['The service does not answer. The films wait here; next try in {seconds} s.', 'El servicio no responde. Las radiografías esperan aquí; nuevo intento en {seconds} s.'],
+  offline: ['The films wait here; next try in {seconds} s.', 'Las radiografías esperan aquí; nuevo intento en {seconds} s.'],
   busy: ['The service is busy; it goes on in {seconds} s.', 'El servicio está ocupado; continúa en {seconds} s.'],
   too_large: ['{name} has {size}; the service takes at most {limit} a file. Export it smaller, or split the archive.', '{name} ocupa {size}; el servicio admite como máximo {limit} por archivo. Expórtelo más pequeño o divida el archivo zip.'],
   // Why

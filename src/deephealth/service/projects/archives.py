@@ -17,23 +17,30 @@ from starlette.requests import ClientDisconnect
 from deephealth.evaluation.wording import Language
 from deephealth.service.answering.results import CannotAnswer
 from deephealth.service.context import InLanguage, Parts, Services
+from deephealth.service.ids import PathId
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.projects import adding, archive, schemas, views
 from deephealth.service.projects.archive import ArchivedFilm, ArchivedProject
+from deephealth.service.schemas import problems
+from deephealth.service.security import acts
 from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.store import films, jobs, projects, uploads
 from deephealth.service.store.models import register_model
 from deephealth.service.store.space import told_when_full
 from deephealth.settings.table import number
 
-router = APIRouter(prefix="/api/v1/projects", tags=["projects"], dependencies=[viewer_or_editor])
+router = APIRouter(
+    prefix="/api/v1/projects", tags=["projects"], dependencies=[viewer_or_editor], responses=problems(400, 404, 409, 413, 422, 503, 507)
+)
 _MOST_MODEL = 500_000_000
 
 
 @router.get("/{project}/archive", response_class=StreamingResponse, responses={200: {"content": {"application/zip": {}}}})
-def save(project: str, parts: Parts) -> StreamingResponse:
+def save(project: PathId, parts: Parts) -> StreamingResponse:
     """The project as one file, to be kept or opened elsewhere: it names no file and no patient."""
     packed = archive.pack(parts, project)
+    with parts.database.begin() as connection:
+        acts.note(connection, "project.save", project=project)
     headers = {
         "Content-Disposition": f'attachment; filename="{archive.file_name(packed.description.name)}"',
         "Cache-Control": "no-store",
@@ -83,6 +90,7 @@ def _open(parts: Services, path: Path, language: Language) -> schemas.Project:
             projects.change(connection, project, settings=described.settings.model_dump())
             classes = [entry.id for entry in projects.classes_of(connection, project)]
             films.add(connection, project, [{**row, "class": classes[row["class"]]} for row in rows])
+            acts.note(connection, "project.open", project=project, films=acts.some(row["blob"] for row in rows))
         _keep_model(parts, opened, described, project)
     with parts.database.read() as connection:
         return views.project_view(connection, parts, project, language)
