@@ -28,6 +28,8 @@ Body = bytes | memoryview
 _START_SECONDS = 60.0
 _FACTS_KEPT = 64
 _MOST_FILMS = 1000  # of one worker: what a decoder's library leaks is given back then
+_NEEDED = ("PATH", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "VIRTUAL_ENV")
+_NEEDED_BEGINNINGS = ("DEEPHEALTH_MAX_", "DEEPHEALTH_CACHE_", "LC_", "PYTHON", "COVERAGE")
 _DIED = "could not be read: the program that read it ended; it may be damaged, export it again."
 
 
@@ -301,5 +303,9 @@ def _checked(reply: tuple[frames.Header, bytes]) -> tuple[frames.Header, bytes]:
 
 
 def _environment() -> dict[str, str]:
-    # Numeric libraries start no pools of their own; glibc keeps few arenas, so that memory given back is memory used again.
-    return {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+    """What a worker needs of the service's environment; never the database's address, in which a password may stand.
+
+    Numeric libraries start no pools of their own; glibc keeps few arenas, so that memory given back is memory used again.
+    """
+    kept = {name: value for name, value in os.environ.items() if name in _NEEDED or name.startswith(_NEEDED_BEGINNINGS)}
+    return {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
