@@ -77,17 +77,8 @@ def internal(error: BaseException) -> ServiceProblem:
 
 
 def template(scope: Scope) -> str:
-    """The request's path with every part that a client chose replaced by its name; "-" where no route took the request."""
-    if "endpoint" not in scope:
-        return "-"
-    chosen = {str(value): name for name, value in scope.get("path_params", {}).items()}
-    whole = scope["path"].removeprefix("/")
-    if whole in chosen:
-        return f"/{{{chosen[whole]}}}"
-    for value, name in chosen.items():
-        if "/" in value:
-            return f"{scope['path'].removesuffix(value)}{{{name}}}"
-    return "/".join(f"{{{chosen[part]}}}" if part in chosen else part for part in scope["path"].split("/"))
+    """The pattern of the route that took the request, such as /api/v1/projects/{project}; "-" for none. Nothing of it is the client's."""
+    return str(getattr(scope.get("route"), "path", "-"))
 
 
 def add_handlers(app: FastAPI) -> None:
