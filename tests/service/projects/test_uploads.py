@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import socket
-import subprocess
-import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -100,41 +97,24 @@ def test_an_upload_goes_on_after_a_restart(start_service: Any, film: Any, tmp_pa
 
 
 @pytest.mark.slow
-def test_an_upload_goes_on_after_kill_9_in_the_middle_of_a_piece(film: Any, tmp_path: Path) -> None:
+def test_an_upload_goes_on_after_kill_9_in_the_middle_of_a_piece(film: Any, start_process: Any, tmp_path: Path) -> None:
     data = film("normal", 1)
-    with _served(tmp_path) as (killed, client):
-        made = client.post("/api/v1/projects", json={"name": "Films", "classes": ["normal"]}).json()
-        body = {"project": made["id"], "class": made["classes"][0]["id"], "name": "big.png", "bytes": len(data)}
-        upload = client.post("/api/v1/uploads", json=body).json()["id"]
-        client.patch(f"/api/v1/uploads/{upload}", content=data[:300], headers={"Upload-Offset": "0"})
-        part = uploads.part(tmp_path, upload)
-        with socket.create_connection((client.base_url.host, client.base_url.port or 0)) as line:
-            head = f"PATCH /api/v1/uploads/{upload} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpload-Offset: 300\r\nContent-Length: 400\r\n\r\n"
-            line.sendall(head.encode() + data[300:500])
-            _until(lambda: uploads.size(part) == 500)
-            killed.kill()
-            killed.wait()
-    with _served(tmp_path) as (_, client):
-        offset = client.get(f"/api/v1/uploads/{upload}").json()["offset"]
-        assert offset == 500
-        done = client.patch(f"/api/v1/uploads/{upload}", content=data[offset:], headers={"Upload-Offset": str(offset)}).json()
-        assert done["added"]["problems"] == [] and len(done["added"]["films"]) == 1
-
-
-@contextlib.contextmanager
-def _served(data: Path) -> Iterator[tuple[subprocess.Popen[str], httpx.Client]]:
-    """A service in a process of its own, and a client of it."""
-    command = [sys.executable, "-m", "deephealth", "serve", "--port", "0", "--data-dir", str(data)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None
-    try:
-        address = next(word for line in process.stdout for word in line.split() if word.startswith("http://"))
-        with httpx.Client(base_url=address, timeout=60) as client:
-            yield process, client
-    finally:
-        process.terminate()
+    process, client = start_process()
+    made = client.post("/api/v1/projects", json={"name": "Films", "classes": ["normal"]}).json()
+    body = {"project": made["id"], "class": made["classes"][0]["id"], "name": "big.png", "bytes": len(data)}
+    upload = client.post("/api/v1/uploads", json=body).json()["id"]
+    client.patch(f"/api/v1/uploads/{upload}", content=data[:300], headers={"Upload-Offset": "0"})
+    part = uploads.part(tmp_path / "data", upload)
+    with socket.create_connection((client.base_url.host, client.base_url.port)) as line:
+        head = f"PATCH /api/v1/uploads/{upload} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpload-Offset: 300\r\nContent-Length: 400\r\n\r\n"
+        line.sendall(head.encode() + data[300:500])
+        _until(lambda: uploads.size(part) == 500)
+        process.kill()
         process.wait()
-        process.stdout.close()
+    _, client = start_process()
+    assert client.get(f"/api/v1/uploads/{upload}").json()["offset"] == 500
+    done = client.patch(f"/api/v1/uploads/{upload}", content=data[500:], headers={"Upload-Offset": "500"}).json()
+    assert done["added"]["problems"] == [] and len(done["added"]["films"]) == 1
 
 
 def test_a_file_whose_bytes_were_all_there_before_a_kill_is_finished(project: Any, film: Any, service: Any) -> None:

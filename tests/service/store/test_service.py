@@ -72,7 +72,7 @@ def test_a_full_disk_refuses_films_and_the_service_goes_on(start_service: Any, s
 
 @pytest.mark.slow
 def test_on_postgresql_a_restart_finds_everything_and_a_backup_moves_it_to_sqlite(
-    start_service: Any, postgres_url: str, tmp_path: Path
+    postgres_url: str, start_service: Any, tmp_path: Path
 ) -> None:
     service = start_service(database=postgres_url)
     project, one = begin(service.client)
