@@ -19,6 +19,8 @@ MODULES = {
     "cores": "cores",
     "start": "start",
     "memory": "memory",
+    "service": "service",
+    "browser": "browser",
     "leakage": "leakage",
     "audit": "audit",
     "install": "install",

@@ -1,6 +1,6 @@
 """What benchmarks run in a process of its own: python -m benchmarks.worker TASK ...
 
-extract TASK | spin PROCESSOR SECONDS | leakage FOLDER | peak COMMAND...
+extract TASK | spin PROCESSOR SECONDS | leakage FOLDER | peak COMMAND... | floor PROCESSOR MODEL FOLDER | serve PROCESSOR COMMAND...
 
 Nothing but the standard library is imported before the process is bound to its processors.
 """
@@ -75,6 +75,35 @@ def peak(arguments: Sequence[str]) -> None:
     print(f"\n{code} {round(peak_memory_mb() * 2**20)}")
 
 
+def floor(processor: str, model: str, folder: str) -> None:
+    """Print the median seconds that decoding a film of the folder and running the network take, and nothing else, on one processor."""
+    os.sched_setaffinity(0, [int(processor)])
+    import statistics
+
+    import onnxruntime
+    import simplejpeg
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(Path(model).read_bytes(), options, providers=["CPUExecutionProvider"])
+    films = [path.read_bytes() for path in sorted(Path(folder).iterdir())]
+    seconds = []
+    for number in range(len(films) * 8):
+        start = time.perf_counter()
+        pixels = simplejpeg.decode_jpeg(films[number % len(films)], colorspace="GRAY")[:, :, 0]
+        session.run(None, {"image": pixels})
+        seconds.append(time.perf_counter() - start)
+    print(statistics.median(seconds[len(films) :]))
+
+
+def serve(processor: str, *arguments: str) -> None:
+    """Run the service, and with it its workers, on one processor."""
+    os.sched_setaffinity(0, [int(processor)])
+    from deephealth.cli.main import main
+
+    sys.exit(main(arguments))
+
+
 if __name__ == "__main__":
     task, *words = sys.argv[1:]
     if task == "extract":
@@ -83,5 +112,9 @@ if __name__ == "__main__":
         spin(*words)
     elif task == "leakage":
         leakage(*words)
+    elif task == "floor":
+        floor(*words)
+    elif task == "serve":
+        serve(*words)
     else:
         peak(words)

@@ -6,9 +6,12 @@ The whole path is in `deephealth.pipeline`; read that first.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+# Since version 1.29 ONNX Runtime reports to its maker which models run and for how long, unless it is told not to before it is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 __all__ = ["compare", "evaluate", "load_model", "train"]
 
 if TYPE_CHECKING:

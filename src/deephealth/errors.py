@@ -15,6 +15,8 @@
 A message is one sentence: what was found, what was expected, what to do. It never holds a patient's name.
 """
 
+from collections.abc import Mapping
+
 
 class DeepHealthError(Exception):
     """Base of all errors that are reported to the user without a traceback."""
@@ -62,7 +64,14 @@ class ModelFileError(InputError):
 
 
 class LeakageError(DeepHealthError):
-    """The same film or patient stands on both sides of a split."""
+    """The same film or patient stands on both sides of a split.
+
+    `counts` says how many findings there are of each kind.
+    """
+
+    def __init__(self, message: str, counts: Mapping[str, int] | None = None) -> None:
+        super().__init__(message)
+        self.counts = dict(counts or {})
 
 
 class ParityError(DeepHealthError):

@@ -25,6 +25,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, sync_playwright
 
+from deephealth.service.config import ServiceConfig
+from deephealth.service.store.blobs import Blobs
+from deephealth.service.store.database import Database
+from deephealth.service.store.models import register_model
+
 ROOT = Path(__file__).parents[2]
 _CHROMIUM = "/usr/bin/chromium"
 _LOCALES = {"en": "en-GB", "es": "es-ES"}
@@ -32,9 +37,11 @@ _LOCALES = {"en": "en-GB", "es": "es-ES"}
 _SERVE = """
 import json, sys, uvicorn
 from pathlib import Path
+from deephealth.service import page
 from deephealth.service.app import create_app
 from deephealth.service.config import ServiceConfig
 settings = json.loads(sys.argv[1])
+page.FOLDER = Path(settings.pop("page", page.FOLDER))
 config = ServiceConfig(data=Path(settings.pop("data")), **settings)
 uvicorn.run(create_app(config), host="127.0.0.1", port=int(sys.argv[2]), log_level="warning")
 """
@@ -59,7 +66,7 @@ class StartPageService(Protocol):
 
 @contextlib.contextmanager
 def serving(data: Path, **settings: Any) -> Iterator[PageService]:
-    """A service on a free port over `data`, until the block ends."""
+    """A service on a free port over `data`, until the block ends. page: another folder with a built page."""
     if not (ROOT / "src/deephealth/service/page/index.html").exists():
         pytest.fail("the page is not built: make page")
     with socket.socket() as free:
@@ -100,18 +107,39 @@ def serving(data: Path, **settings: Any) -> Iterator[PageService]:
 
 @pytest.fixture(scope="session")
 def classroom_run(phantoms: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of a small model trained on the phantoms; made once a worker."""
+    """The run folder of a small model trained on the phantoms (model.onnx, report.html, report.json); made once a worker.
+
+    $DEEPHEALTH_CLASSROOM names a folder to keep it in between runs, for those who work on the page.
+    """
     from deephealth import train
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEEPHEALTH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        return train(phantoms, tmp_path_factory.mktemp("classroom") / "run", threads=1).folder.path
+    kept = os.environ.get("DEEPHEALTH_CLASSROOM")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("classroom") / "run"
+    if not (folder / "report.json").exists():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DEEPHEALTH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+            train(phantoms, folder, threads=1)
+    return folder
 
 
 @pytest.fixture(scope="session")
 def prepared_data(classroom_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder whose service knows the classroom model; copy it, never serve from it."""
+    """A data folder with the classroom model in it; copy it, never serve from it."""
     data = tmp_path_factory.mktemp("prepared") / "data"
+    data.mkdir()
+    database = Database(ServiceConfig(data).database_url)
+    with database.begin() as connection:
+        register_model(
+            connection,
+            Blobs(data / "blobs"),
+            classroom_run / "model.onnx",
+            name="Classroom",
+            origin="trained",
+            report=classroom_run / "report.html",
+            evaluation=classroom_run / "report.json",
+            classroom=True,
+        )
+    database.close()
     return data
 
 
@@ -119,10 +147,15 @@ def prepared_data(classroom_run: Path, tmp_path_factory: pytest.TempPathFactory)
 def page_service(prepared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageService]:
     """One service for every test of the page; tests must not count on an empty one."""
     data = tmp_path_factory.mktemp("page") / "data"
-    if prepared_data.exists():
-        shutil.copytree(prepared_data, data)
+    shutil.copytree(prepared_data, data)
     with serving(data) as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+def serve() -> Callable[..., contextlib.AbstractContextManager[PageService]]:
+    """`serving`, for fixtures and tests that keep a service as long as they need."""
+    return serving
 
 
 @pytest.fixture
@@ -248,7 +281,7 @@ def page_in(request: pytest.FixtureRequest, browser: Browser, troubles: Troubles
         context.set_default_timeout(15000)
         context.add_init_script(_COUNT_SHIFTS)
         if theme != "auto":
-            context.add_init_script(f"localStorage.setItem('deephealth.theme', {json.dumps(theme)})")
+            context.add_init_script(f"if (origin !== 'null') localStorage.setItem('deephealth.theme', {json.dumps(theme)})")
         troubles.watch(context, url)
         page = context.new_page()
         page.goto(path)

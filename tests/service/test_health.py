@@ -31,4 +31,5 @@ def test_the_figures_count_films_and_name_nobody(start_service: Any) -> None:
     assert 'deephealth_requests_total{method="POST",route="/api/v1/predictions",status="200"} 1.0' in text
     assert 'deephealth_requests_total{method="GET",route="/api/v1/models/{model}",status="404"} 1.0' in text
     assert "deephealth_films_waiting 0.0" in text and "deephealth_workers_lost 0.0" in text
+    assert "deephealth_bytes_kept" in text
     assert "GARCIA" not in text and "000000" not in text

@@ -62,7 +62,7 @@ export const read = dictionary({
   working: ['Reading…', 'Leyendo…'],
   waiting: ['Waiting for its turn…', 'Esperando su turno…'],
   like: ['Pattern like {films}', 'Patrón como el de {films}'],
-  against: ['; uncertain against {labels}.', '; dudoso frente a {labels}.'],
+  against: ['; uncertain against {films}.', '; dudoso frente a {films}.'],
   none: ['; no class is probable enough to be named.', '; ninguna clase es lo bastante probable para nombrarla.'],
   right: ['In films like these {right} of {of} such answers were right (n = {films}).', 'En radiografías como estas, {right} de cada {of} respuestas así fueron correctas (n = {films}).'],
   and: [' and ', ' y '],
@@ -74,25 +74,21 @@ export const read = dictionary({
   tick: ['Operating point: {at}', 'Punto de corte: {at}'],
   tick_hint: ['The line on the bar is the operating point “{name}”, frozen when the model was made: {at}.', 'La línea en la barra es el punto de corte «{name}», fijado al hacer el modelo: {at}.'],
   answered_in: ['Answered in {ms} ms', 'Respondido en {ms} ms'],
+  answered_here: ['Answered on this device in {ms} ms', 'Respondido en este dispositivo en {ms} ms'],
   warnings: ['To know about this file', 'Sobre este archivo'],
   // Refused, unreadable, failed
   refused: ['Refused', 'Rechazada'],
-  refused_title: ['The model was not asked to judge this film', 'El modelo no debe juzgar esta radiografía'],
+  refused_title: ['The model should not judge this film', 'El modelo no debe juzgar esta radiografía'],
   refused_novelty: ['Check that it is a frontal chest film, upright, with nothing around it, of a patient like those the model learned from. The card says which those are; another model can be chosen above.', 'Compruebe que es una radiografía frontal de tórax, derecha, sin nada alrededor, de un paciente como aquellos de los que aprendió el modelo. La ficha dice cuáles son; arriba puede elegir otro modelo.'],
   refused_tags: ['Choose the frontal (PA or AP) chest film of this study.', 'Elija la radiografía frontal (PA o AP) de tórax de este estudio.'],
-  refused_other: ['Choose another film.', 'Elija otra radiografía.'],
-  'refused_too-large': ['Export it at a smaller size and try again.', 'Expórtela a un tamaño menor e inténtelo otra vez.'],
-  refused_timeout: ['Try again; if it happens again, export the film as PNG.', 'Inténtelo otra vez; si vuelve a ocurrir, exporte la radiografía como PNG.'],
   show_numbers: ['Show the numbers anyway', 'Mostrar los números de todos modos'],
   hide_numbers: ['Hide the numbers', 'Ocultar los números'],
   numbers_marked: ['Numbers for a refused film. They are not an answer.', 'Números de una radiografía rechazada. No son una respuesta.'],
   unreadable: ['Unreadable', 'Ilegible'],
   unreadable_title: ['This file could not be read', 'No se pudo leer este archivo'],
-  unreadable_do: ['Export it again as DICOM, PNG or JPEG and try once more.', 'Expórtelo de nuevo como DICOM, PNG o JPEG y pruebe otra vez.'],
   failed: ['No answer', 'Sin respuesta'],
   retry: ['Try again', 'Reintentar'],
-  retry_now: ['Try now', 'Intentar ahora'],
-  offline: ['The service does not answer. The films wait here; next try in {seconds} s.', 'El servicio no responde. Las radiografías esperan aquí; nuevo intento en {seconds} s.'],
+  offline: ['The films wait here; next try in {seconds} s.', 'Las radiografías esperan aquí; nuevo intento en {seconds} s.'],
   busy: ['The service is busy; it goes on in {seconds} s.', 'El servicio está ocupado; continúa en {seconds} s.'],
   too_large: ['{name} has {size}; the service takes at most {limit} a file. Export it smaller, or split the archive.', '{name} ocupa {size}; el servicio admite como máximo {limit} por archivo. Expórtelo más pequeño o divida el archivo zip.'],
   // Why
@@ -202,7 +198,12 @@ export function filmsOf(label: string): string {
   return chosen.language === 'es' ? `las radiografías con etiqueta «${label}»` : `the films labelled “${label}”`
 }
 
-/** The names of labels within a sentence: "viral and no pneumonia". */
+/** "the viral films and the films without pneumonia" */
+export function filmsOfEach(labels: readonly string[]): string {
+  return new Intl.ListFormat(chosen.language).format(labels.map(filmsOf))
+}
+
+/** The names of labels within a sentence: "bacterial or viral". */
 export function listed(labels: readonly string[], kind: 'conjunction' | 'disjunction' = 'conjunction'): string {
   return new Intl.ListFormat(chosen.language, { type: kind }).format(labels.map((label) => lowered(className(label))))
 }

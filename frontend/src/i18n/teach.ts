@@ -50,6 +50,7 @@ export const teach = dictionary({
   // ---- classes and films
   drop_column: ['Drop films or folders here: each folder becomes a class.', 'Suelte aquí radiografías o carpetas: cada carpeta será una clase.'],
   add_class: ['Add a class', 'Añadir una clase'],
+  add_folders: ['Folders as classes', 'Carpetas como clases'],
   class_n: ['Class {n}', 'Clase {n}'],
   class_name: ['Name of the class', 'Nombre de la clase'],
   class_deleted: ['The class “{name}” with {count} films is deleted.', 'Se ha eliminado la clase «{name}» con {count} radiografías.'],
@@ -202,8 +203,11 @@ export const teach = dictionary({
   kind_onnx: ['Model (ONNX)', 'Modelo (ONNX)'],
   'kind_report-html': ['Report (HTML)', 'Informe (HTML)'],
   'kind_report-json': ['Figures (JSON)', 'Cifras (JSON)'],
-  kind_split: ['Which films were tested (JSON)', 'Qué radiografías se probaron (JSON)'],
+  kind_split: ['Which films were tested (CSV)', 'Qué radiografías se probaron (CSV)'],
   kind_events: ['Course of the training (JSON lines)', 'Curso del entrenamiento (líneas JSON)'],
+  kind_answers: ['Answers to the test films (JSON)', 'Respuestas a las radiografías de prueba (JSON)'],
+  kind_errors: ['Labels that may be wrong (CSV)', 'Etiquetas que pueden estar mal (CSV)'],
+  kind_plan: ['Settings used (JSON)', 'Ajustes utilizados (JSON)'],
   kind_card: ['Model card', 'Ficha del modelo'],
   to_models: ['Everything about this model', 'Todo sobre este modelo'],
 })

@@ -30,11 +30,12 @@ export const results = dictionary({
   no_curves: ['This head is fitted in one go: it has no curves.', 'Esta cabeza se ajusta de una vez: no tiene curvas.'],
   audit: ['Has it learned the lungs?', '¿Ha aprendido los pulmones?'],
   audit_why: [
-    'Each row asks whether something other than the lungs tells the classes apart. 50 % (AUC 0.5) would be chance.',
-    'Cada fila pregunta si algo que no son los pulmones distingue las clases. 50 % (AUC 0,5) sería azar.',
+    'Each row asks whether something other than the lungs tells the classes apart. An AUC of 0.5 would be chance, 1 certainty.',
+    'Cada fila pregunta si algo que no son los pulmones distingue las clases. Un AUC de 0,5 sería azar; 1, certeza.',
   ],
   probe: ['From this alone', 'Solo con esto'],
-  score: ['the class can be told', 'se adivina la clase'],
+  score: ['the class is told (AUC)', 'se adivina la clase (AUC)'],
+  meaning: ['Which means', 'Es decir'],
   leakage: ['Kept apart?', '¿Bien separadas?'],
   errors: ['Labels that may be wrong', 'Etiquetas que pueden estar mal'],
   errors_why: [

@@ -14,6 +14,10 @@ test('a card becomes headings, paragraphs, lists, tables and code', () => {
   ])
 })
 
+test('stars that emphasise and stars that do not', () => {
+  expect(markdown('*Why?* 2 * 3 * 4')).toEqual([{ kind: 'paragraph', text: [{ kind: 'italic', text: 'Why?' }, { kind: 'text', text: ' 2 * 3 * 4' }] }])
+})
+
 test('HTML of a stranger stays text', () => {
   expect(markdown('<img src=x onerror=alert(1)> &lt;b&gt;')).toEqual([{ kind: 'paragraph', text: text('<img src=x onerror=alert(1)> <b>') }])
 })

@@ -1,6 +1,6 @@
-/** The Markdown of model cards as blocks for elements: headings, paragraphs, lists, tables, code, bold. Anything else stays text. */
+/** The Markdown of model cards as blocks for elements: headings, paragraphs, lists, tables, code, bold, italic. Anything else stays text. */
 
-export type Inline = { kind: 'text' | 'bold' | 'code'; text: string }
+export type Inline = { kind: 'text' | 'bold' | 'italic' | 'code'; text: string }
 export type Block =
   | { kind: 'heading'; level: number; text: Inline[] }
   | { kind: 'paragraph'; text: Inline[] }
@@ -58,9 +58,11 @@ function cells(line: string): Inline[][] {
 function inline(text: string): Inline[] {
   const found: Inline[] = []
   let from = 0
-  for (const match of text.matchAll(/\*\*(.+?)\*\*|`([^`]+)`/g)) {
+  for (const match of text.matchAll(/\*\*(.+?)\*\*|`([^`]+)`|(?<![\w*])\*([^*\s][^*]*)\*(?![\w*])/g)) {
     if (match.index > from) found.push({ kind: 'text', text: plain(text.slice(from, match.index)) })
-    found.push(match[1] !== undefined ? { kind: 'bold', text: plain(match[1].replaceAll('`', '')) } : { kind: 'code', text: plain(match[2]!) })
+    if (match[1] !== undefined) found.push({ kind: 'bold', text: plain(match[1].replaceAll('`', '')) })
+    else if (match[2] !== undefined) found.push({ kind: 'code', text: plain(match[2]) })
+    else found.push({ kind: 'italic', text: plain(match[3]!) })
     from = match.index + match[0].length
   }
   if (from < text.length) found.push({ kind: 'text', text: plain(text.slice(from)) })

@@ -8,7 +8,7 @@ import { sentence } from './sentence'
 import { session } from './session.svelte'
 import { toasts } from './toasts.svelte'
 import { Training } from './training.svelte'
-import type { Added, Project, ProjectClass, ProjectFilm, Results, TrainSettings } from './types'
+import type { Added, Language, Project, ProjectClass, ProjectFilm, Results, TrainSettings } from './types'
 import { UploadQueue, type UploadProblem, type UploadProgress } from './upload'
 
 const PAGE = 500
@@ -35,10 +35,13 @@ export class OpenProject {
   #loading: Promise<void> | null = null
   #settling: ReturnType<typeof setTimeout> | undefined
   #version = 0
+  #language: Language | null = null
+  /** Films came since the last time that things settled. */
+  #arrivals = false
 
   constructor(readonly id: string) {
     this.training = new Training(id, (job) => {
-      if (job.state === 'done' && job.kind === 'train') void this.#loadResults()
+      if (job.state === 'done' && job.kind === 'train') void this.#loadResults().then(() => (this.stale = false))
       void this.load()
     })
     addEventListener('online', () => this.upload?.state === 'offline' && this.#queue?.resume())
@@ -51,6 +54,15 @@ export class OpenProject {
   load(): Promise<void> {
     this.#loading ??= this.#load().finally(() => (this.#loading = null))
     return this.#loading
+  }
+
+  /** The same for a language: sentences that came in another are asked for anew. */
+  async loadIn(language: Language): Promise<void> {
+    if (this.#language !== language) await this.#loading
+    const fresh = this.#language !== null && this.#language !== language
+    this.#language = language
+    await this.load()
+    if (fresh && this.results) await this.#loadResults()
   }
 
   async #load(): Promise<void> {
@@ -82,7 +94,6 @@ export class OpenProject {
 
   async #loadResults(): Promise<void> {
     this.results = await call<Results>(`/projects/${this.id}/results`)
-    this.stale = false
   }
 
   #settle(): void {
@@ -151,6 +162,7 @@ export class OpenProject {
   }
 
   async #hideClasses(ids: string[], deleted: boolean): Promise<void> {
+    if (!ids.length) return
     for (const id of ids) await this.#patch(`/classes/${id}`, { deleted })
     this.selection = new Set()
     this.#settle()
@@ -215,6 +227,8 @@ export class OpenProject {
   async addFolders(files: File[]): Promise<void> {
     const groups = byClass(files, (name) => this.#classCalled(name) !== undefined)
     if (!groups.size) return toasts.say(t('nothing_found'))
+    // The classes that a new project begins with make room, where nothing was done with them.
+    const spare = this.classes.filter((one) => !this.films[one.id]?.length && /^(Class|Clase) \d+$/.test(one.name)).map((one) => one.id)
     const made: string[] = []
     for (const [name, films] of groups) {
       let one = name ? this.#classCalled(name) : undefined
@@ -225,11 +239,13 @@ export class OpenProject {
       await this.add(one.id, films)
     }
     if (!made.length) return
+    await this.#hideClasses(spare, true)
     const count = [...groups.values()].reduce((sum, films) => sum + films.length, 0)
     toasts.say(t('made_classes', { films: number(count), classes: number(groups.size) }), {
       undo: async () => {
         for (const id of made) this.#queue?.cancel(id)
         await this.#hideClasses(made, true)
+        await this.#hideClasses(spare, false)
       },
     })
   }
@@ -260,15 +276,17 @@ export class OpenProject {
   }
 
   #arrived(added: Added): void {
+    this.#arrivals = true
     this.#take(added.films)
     this.stale = this.results !== null
   }
 
   #progressed(): void {
-    const before = this.upload?.state
     this.upload = this.#queue!.progress
     this.problems = this.#queue!.problems
-    if (this.upload.state === 'idle' && before && before !== 'idle') this.#settle()
+    if (this.upload.state !== 'idle' || !this.#arrivals) return
+    this.#arrivals = false
+    this.#settle()
   }
 }
 

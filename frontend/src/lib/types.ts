@@ -226,6 +226,7 @@ export interface ProjectFilm {
 }
 // GET /projects/{id}/films?class=&after=&limit=200&deleted= -> {films: ProjectFilm[], next: string | null}
 // PATCH /projects/{id}/films {films: string[], class?: string, deleted?: boolean, patient?: string|null} -> {films: ProjectFilm[]}  (undo: the opposite)
+// GET /projects/{id}/films/{film}/heatmap?label= -> transparent PNG: the evidence of the project's own last model (404: none yet)
 // POST /projects/{id}/films?class=ID (multipart, field `file`, many) -> Added. With header Idempotency-Key (16-64 hexadecimal digits), the same
 // key again is answered as the first time and adds nothing: the page repeats a post whose answer a broken connection swallowed.
 

@@ -76,7 +76,7 @@ def refuse_leakage(leakage: LeakageReport, allowed: bool) -> tuple[str, ...]:
         return ()
     if not allowed:
         advice = "Mend the data, or choose another split or backbone; --allow-leakage goes on, and the report says so."
-        raise LeakageError(f"{leakage.sentence} {advice}")
+        raise LeakageError(f"{leakage.sentence} {advice}", leakage.counts)
     return ("LEAKAGE ALLOWED BY USER",)
 
 

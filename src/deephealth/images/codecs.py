@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deephealth.errors import DeepHealthError, FilmError
+from deephealth.errors import DeepHealthError, FilmError, FilmTooLarge
 from deephealth.images.conversions import check_size, orient, over_black, to_eight_bits
 from deephealth.images.jpeg_header import jpeg_header
 
@@ -38,6 +38,8 @@ def decoding(what: str) -> Iterator[None]:
         yield
     except DeepHealthError:
         raise
+    except MemoryError as error:
+        raise FilmTooLarge("needs more memory than there is; shrink it, or give this program more.") from error
     except Exception as error:
         raise FilmError(f"cannot be decoded: its {what} is damaged or cut short; export the film again.") from error
 

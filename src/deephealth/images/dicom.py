@@ -106,17 +106,24 @@ def _parse(data: bytes) -> Dataset:
     start, syntax = _file_meta(data)
     if syntax != _DEFLATED:
         return dcmread(BytesIO(data), force=True, specific_tags=list(wanted))
-    limit = number("max_file_mb") * 1_000_000
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    plain = inflater.decompress(data[start:], limit)
-    if inflater.unconsumed_tail:
-        raise FilmTooLarge("unpacks to more than the limit for one film; shrink it, or raise DEEPHEALTH_MAX_FILE_MB.")
-    if not inflater.eof:
-        raise FilmError("is cut short, expected a whole deflated DICOM file; copy or export it again.")
+    plain = zlib.decompress(data[start:], -zlib.MAX_WBITS, _inflated_size(data[start:]))
     ds = read_dataset(BytesIO(plain), is_implicit_VR=False, is_little_endian=True, specific_tags=list(wanted))
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = UID(_EXPLICIT)
     return ds
+
+
+def _inflated_size(data: bytes) -> int:
+    """The bytes that deflated data unpack to, counted without keeping them; FilmTooLarge over the limit, FilmError when cut short."""
+    inflater, size, rest = zlib.decompressobj(-zlib.MAX_WBITS), 0, data
+    while rest and not inflater.eof:
+        size += len(inflater.decompress(rest, 1 << 20))
+        rest = inflater.unconsumed_tail
+        if size > number("max_file_mb") * 1_000_000:
+            raise FilmTooLarge("unpacks to more than the limit for one film; shrink it, or raise DEEPHEALTH_MAX_FILE_MB.")
+    if not inflater.eof:
+        raise FilmError("is cut short, expected a whole deflated DICOM file; copy or export it again.")
+    return size
 
 
 def _file_meta(data: bytes) -> tuple[int, str]:

@@ -139,7 +139,8 @@ def _read(source: str | Path | bytes, largest: int) -> tuple[bytes, str]:
     path = Path(source)
     try:
         with path.open("rb") as file:
-            data = file.read(largest + 1)
+            # Python sets aside what is asked for: no more than the file has, or a process with little memory could not load a small one.
+            data = file.read(min(largest, path.stat().st_size if path.is_file() else largest) + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a valid path"
         raise ModelFileError(f"The model file {path} cannot be read ({reason}); give the path of a Deep Health model file.") from error

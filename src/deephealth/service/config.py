@@ -21,6 +21,7 @@ class ServiceConfig:
     as many for everything else; where access is "local", never limited). secure_cookies: a proxy in front encrypts, so cookies are bound to
     TLS. trusted_hosts: names that the service may be asked by, "*.example.org" too. trusted_proxies: addresses of proxies whose
     X-Forwarded-For and X-Forwarded-Proto are believed.
+    jobs: trainings and other jobs at a time. job_threads: threads of each; 0: all processors but one.
     """
 
     data: Path
@@ -37,6 +38,8 @@ class ServiceConfig:
     queue: int = 64
     threads: int = 0
     films_per_request: int = 2000
+    jobs: int = 1
+    job_threads: int = 0
     secure_cookies: bool = False
     trusted_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()

@@ -26,6 +26,7 @@ _LONGEST_NAME = 400
 _LONGEST_FIELD = 4096
 _MOST_PARTS = 10_000
 _LONGEST_HEADER = 16_384
+_LONGEST_BOUNDARY = 70  # RFC 2046, 5.1.1
 
 
 @dataclass
@@ -59,7 +60,7 @@ async def received(request: Request, folder: Path, most_bytes: int, most_files: 
     more than `most_bytes` bytes or `most_files` files.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
-    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+    if kind != b"multipart/form-data" or not 0 < len(options.get(b"boundary", b"")) <= _LONGEST_BOUNDARY:
         raise _not_multipart()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:

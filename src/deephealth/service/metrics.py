@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -33,9 +33,9 @@ class Metrics:
             "deephealth_films", "Films of prediction requests, by what became of them", ["outcome"], registry=self.registry
         )
 
-    def watch(self, pool: Pool, database: Database) -> None:
-        """Also tell of the workers and the jobs."""
-        self.registry.register(_Present(pool, database))
+    def watch(self, pool: Pool, database: Database, kept: Callable[[], int]) -> None:
+        """Also tell of the workers, the jobs and the bytes kept."""
+        self.registry.register(_Present(pool, database, kept))
 
     def text(self) -> bytes:
         """All figures in Prometheus' text format."""
@@ -45,8 +45,8 @@ class Metrics:
 class _Present(Collector):
     """What is so at this moment, asked when somebody looks."""
 
-    def __init__(self, pool: Pool, database: Database) -> None:
-        self._pool, self._database = pool, database
+    def __init__(self, pool: Pool, database: Database, kept: Callable[[], int]) -> None:
+        self._pool, self._database, self._kept = pool, database, kept
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Nothing beforehand: the registry then does not ask the database when it starts."""
@@ -56,6 +56,7 @@ class _Present(Collector):
         """The gauges."""
         yield GaugeMetricFamily("deephealth_films_waiting", "Films that wait for a worker", self._pool.waiting)
         yield GaugeMetricFamily("deephealth_workers_lost", "Workers that died or overran their time", self._pool.restarts)
+        yield GaugeMetricFamily("deephealth_bytes_kept", "Size of the data folder", self._kept())
         by_state = GaugeMetricFamily("deephealth_jobs", "Jobs, by their state", labels=["state"])
         with self._database.read() as connection:
             for state, count in connection.execute(select(jobs.c.state, func.count()).group_by(jobs.c.state)):

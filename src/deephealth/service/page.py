@@ -6,6 +6,7 @@ import functools
 import gzip
 import hashlib
 import mimetypes
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,9 @@ _WRITTEN_OUT = (".html", ".js", ".css", ".svg", ".json", ".webmanifest", ".wasm"
 _KINDS = {".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".webmanifest": "application/manifest+json"}
 _FOREVER = "public, max-age=31536000, immutable"
 
+PLACES = re.compile(r"(|(read|teach|models|help|accounts|sign-in)(/.*)?)")
+"""The addresses within the page, as frontend/src/lib/router.svelte.ts knows them."""
+
 router = APIRouter(include_in_schema=False)
 
 
@@ -30,40 +34,33 @@ class _Asset:
     etag: str
 
 
-@router.get("/", name="page")
-@router.get("/read")
-@router.get("/teach")
-@router.get("/teach/{rest:path}")
-@router.get("/models")
-@router.get("/models/{rest:path}")
-@router.get("/help")
-@router.get("/help/{rest:path}")
-@router.get("/accounts")
-@router.get("/sign-in")
-def page(rest: str = "", accept_encoding: Annotated[str, Header()] = "", if_none_match: Annotated[str, Header()] = "") -> Response:
-    """The page itself, whatever address within it was asked for."""
-    return _serve("index.html", accept_encoding, if_none_match)
-
-
-@router.get("/{name:path}")
-def asset(name: str, accept_encoding: Annotated[str, Header()] = "", if_none_match: Annotated[str, Header()] = "") -> Response:
-    """A file of the page. 404 for anything else: no other address is the page's."""
+@router.api_route("/{name:path}", methods=["GET", "HEAD"])
+def page(
+    name: str,
+    accept: Annotated[str, Header()] = "",
+    accept_encoding: Annotated[str, Header()] = "",
+    if_none_match: Annotated[str, Header()] = "",
+) -> Response:
+    """A file of the page; for every other address that a browser goes to, the page itself, which knows what lies there."""
     if name.startswith("api/"):
         raise HTTPException(404)
+    own = PLACES.fullmatch(name)
+    if own or ("text/html" in accept and name not in _names(_built())):
+        return _serve("index.html", accept_encoding, if_none_match, status=200 if own else 404)
     return _serve(name, accept_encoding, if_none_match)
 
 
-def _serve(name: str, accepted: str, known: str) -> Response:
+def _serve(name: str, accepted: str, known: str, *, status: int = 200) -> Response:
     built = _built()
     if name not in _names(built):
         raise _absent(built)
     asset = _load(name, built)
     headers = {"Cache-Control": _FOREVER if name.startswith("assets/") else "no-cache", "ETag": asset.etag, "Vary": "Accept-Encoding"}
-    if known and asset.etag in known:
+    if known and asset.etag in known and status == 200:
         return Response(status_code=304, headers=headers)
     if asset.packed is not None and "gzip" in accepted:
-        return Response(asset.packed, media_type=asset.kind, headers={**headers, "Content-Encoding": "gzip"})
-    return FileResponse(FOLDER / name, media_type=asset.kind, headers=headers)
+        return Response(asset.packed, status, media_type=asset.kind, headers={**headers, "Content-Encoding": "gzip"})
+    return FileResponse(FOLDER / name, status, media_type=asset.kind, headers=headers)
 
 
 def _built() -> int:

@@ -127,3 +127,14 @@ def future(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert path is not None
     assert path.name == f"r{len(migrate.versions()) + 1:04}_projects_have_notes.py"
     return folder
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], check=False).returncode:
+        pytest.skip("this machine lets nobody mount a small file system")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)

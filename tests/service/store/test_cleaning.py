@@ -87,6 +87,16 @@ def test_an_upload_that_nobody_goes_on_with_is_removed_with_its_bytes(
     assert (mine.exists(), count(database, uploads)) == (False, 0)
 
 
+def test_what_came_in_and_was_never_finished_is_removed(database: Database, blobs: Blobs, data: Path) -> None:
+    (data / "incoming").mkdir()
+    old, new = data / "incoming" / "tmpold.zip", data / "incoming" / "tmpnew.zip"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    clean(database, blobs, data, 30)
+    assert (old.exists(), new.exists()) == (False, True)
+
+
 def test_a_folder_of_no_job_goes_unless_it_is_new_or_someone_works_there(database: Database, blobs: Blobs, data: Path) -> None:
     new, held, gone = (data / "jobs" / (letter * 16) for letter in "abc")
     for folder in (new, held, gone):

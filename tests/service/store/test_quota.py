@@ -72,3 +72,12 @@ def test_files_are_not_counted_at_each_request(tmp_path: Path, monkeypatch: pyte
         room.require(1)
     assert room.used() == 105
     assert len(counted) == 1
+
+
+def test_looking_ahead_promises_nothing(tmp_path: Path) -> None:
+    room = Quota(tmp_path, 10 * MEGA)
+    for _ in range(5):
+        room.require(9 * MEGA, promise=False)
+    assert room.used() == 0
+    with pytest.raises(ServiceProblem):
+        room.require(11 * MEGA, promise=False)

@@ -3,12 +3,13 @@
  * another page and coming back finds everything as it was.
  */
 
-import { ask, call, ApiError } from '../api'
-import { CannotDecode, decodeFilm } from '../decode'
+import { ask, call, reach, ApiError } from '../api'
+import { CannotDecode, decodeFilm, type DecodedFilm } from '../decode'
 import { pathOf } from '../files'
 import { CannotRun, loadLocalModel, type LocalModel } from '../infer'
+import { session } from '../session.svelte'
 import { toasts } from '../toasts.svelte'
-import type { About, Answers, Example, ModelSummary, Prediction } from '../types'
+import type { Answers, Example, ModelSummary, Prediction } from '../types'
 import type { GreyFilm, View } from '../viewer'
 import { number } from '../../i18n/index.svelte'
 import { read as t } from '../../i18n/read'
@@ -33,6 +34,10 @@ export class Film {
   thumbnail = $state('')
   /** The reader agreed that this film goes to the service although the page is to answer. */
   maySend = $state(false)
+  /** Its answer was made in this page. */
+  here = $state(false)
+  /** The reader asked for the numbers of this film although it was refused. */
+  anyway = $state(false)
   /** The model that is to answer; "": the one in use. */
   model = $state('')
 
@@ -64,6 +69,8 @@ interface Heat {
 export type Local = { state: 'off' } | { state: 'loading'; share: number } | { state: 'ready' } | { state: 'failed'; error: unknown }
 
 const KEPT_OPEN = 3
+/** Where the browser keeps which model answers in the page; absent: the service answers. */
+const LOCAL = 'deephealth.local'
 const CHANGES_MS = 250
 
 class Visit {
@@ -82,7 +89,6 @@ class Visit {
   /** Films in the order of the table, for the keys that step through them. */
   order = $state.raw<Film[]>([])
 
-  about = $state.raw<About | null>(null)
   models = $state.raw<ModelSummary[]>([])
   examples = $state.raw<Example[] | null>(null)
   trouble = $state.raw<unknown>(null)
@@ -101,29 +107,44 @@ class Visit {
     changed: () => (this.pause = this.#queue.pause),
   })
   #pixels = new Map<Film, Promise<GreyFilm>>()
-  #local: Promise<LocalModel> | null = null
+  /** Models that run in the page, by their identifier; the first is the one chosen, others answer the films made for them. */
+  #here = new Map<string, Promise<LocalModel>>()
   #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor() {
+    // Someone got through to the service: what waits here need not wait any longer.
+    reach.addEventListener('answered', () => this.pause?.reason === 'offline' && this.#queue.wake())
+    // Whoever wanted films kept on this device wants so tomorrow as well, with or without a network.
+    const chosen = localStorage.getItem(LOCAL)
+    if (chosen) this.goLocal(chosen)
+  }
 
   /** What the page must know before the first film: which model serves, which there are, which films to try. */
   async prepare(): Promise<void> {
-    const [about, models, examples] = await Promise.allSettled([
-      call<About>('/about'),
+    const [models, examples] = await Promise.allSettled([
       call<{ models: ModelSummary[] }>('/models'),
       call<{ examples: Example[] }>('/examples'),
+      session.load(),
     ])
-    if (about.status === 'fulfilled') this.about = about.value
     if (models.status === 'fulfilled') this.models = models.value.models.filter((model) => !model.archived)
     this.trouble = models.status === 'rejected' ? models.reason : null
     // No classroom model, no films to try: the same as an empty list.
     this.examples = examples.status === 'fulfilled' ? examples.value.examples : []
+    const serving = this.model || session.about?.serving
+    if (this.local.state !== 'off' && serving && !this.#here.has(serving)) this.goLocal()
   }
 
   // ---- Models ---------------------------------------------------------------------------------------------------------
 
   /** The model that answers for a film. */
   modelOf(film: Film | null): ModelSummary | null {
-    const id = film?.model || this.model || this.about?.serving
+    const id = film?.model || this.model || session.about?.serving
     return this.models.find((model) => model.id === id) ?? null
+  }
+
+  /** The labels that a film's bars have, before its answer is there as well. */
+  labelsOf(film: Film): string[] {
+    return film.labels.length ? film.labels : (this.modelOf(film)?.labels ?? [])
   }
 
   /** Ask another model: about the film shown, or about all in the table. One's next films go to it as well. */
@@ -145,7 +166,7 @@ class Visit {
   /** A synthetic film, answered by the classroom model. */
   try(example: Example, name: string): void {
     const film = new Film(name, async () => (await ask(example.href)).blob(), true)
-    film.model = this.about?.classroom ?? ''
+    film.model = session.about?.classroom ?? ''
     this.#take([film])
   }
 
@@ -161,7 +182,7 @@ class Visit {
     const path = pathOf(file)
     if (!(await isZip(file).catch(() => false))) return [new Film(path, async () => file)]
     try {
-      const inside = await unzip(file, this.about?.limits.file_bytes ?? 256e6)
+      const inside = await unzip(file, session.about?.limits.file_bytes ?? 256e6)
       if (!inside.length) toasts.say(t('empty_archive', { name: path }))
       return inside.map(({ name, read }) => new Film(`${path}/${name}`, read))
     } catch (error) {
@@ -230,7 +251,7 @@ class Visit {
 
   async #open(film: Film): Promise<GreyFilm> {
     if (!film.read) throw new Error(t('no_source'))
-    const greys = await greysOf(await film.read(), this.local.state === 'off' || film.maySend)
+    const greys = await greysOf(await film.read(), () => this.local.state === 'off' || film.maySend)
     if (!film.thumbnail) film.thumbnail = await thumbnailOf(greys)
     return greys
   }
@@ -285,7 +306,7 @@ class Visit {
   }
 
   async #answerThere(film: Film, file: Blob, signal: AbortSignal): Promise<void> {
-    const limit = this.about?.limits.file_bytes ?? Infinity
+    const limit = session.about?.limits.file_bytes ?? Infinity
     if (file.size > limit) {
       const megabytes = (bytes: number) => `${number(bytes / 1e6, 1)} MB`
       return this.#settle(film, 'failed', new ApiError(413, 'too-large', t('too_large', { name: film.title, size: megabytes(file.size), limit: megabytes(limit) })))
@@ -311,10 +332,10 @@ class Visit {
 
   async #answerHere(film: Film, file: Blob): Promise<void> {
     try {
-      const greys = await decodeFilm(file)
-      const model = await this.#local
-      if (!model) throw new CannotRun('failed')
-      this.#answered(film, await model.answer(greys, film.title), model.labels)
+      const shown = await this.#pixels.get(film)?.catch(() => null)
+      const greys = shown && isDecoded(shown) ? shown : await decodeFilm(file)
+      const model = await this.#modelHere(film.model)
+      this.#answered(film, await model.answer(greys, film.title), model.labels, true)
     } catch (error) {
       if (error instanceof CannotDecode) this.#settle(film, 'held', error)
       else if (error instanceof CannotRun) this.#settle(film, 'failed', error)
@@ -322,7 +343,8 @@ class Visit {
     }
   }
 
-  #answered(film: Film, prediction: Prediction, labels: string[]): void {
+  #answered(film: Film, prediction: Prediction, labels: string[], here = false): void {
+    film.here = here
     film.prediction = { ...prediction, file: film.name }
     film.labels = labels
     this.#settle(film, 'answered')
@@ -360,18 +382,17 @@ class Visit {
   // ---- In the browser only --------------------------------------------------------------------------------------------
 
   /** From now on this page answers and nothing is sent; what was on its way is stopped and answered here. */
-  goLocal(): void {
-    const id = this.model || this.about?.serving || ''
+  goLocal(id = this.model || session.about?.serving || ''): void {
     this.#endLocal()
+    localStorage.setItem(LOCAL, id)
     const waiting = this.#queue.cancel()
-    const loading = loadLocalModel(id, (share) => {
-      if (this.#local === loading) this.local = { state: 'loading', share }
-    })
-    this.#local = loading
+    const current = () => this.#here.get(id) === loading
+    const loading = loadLocalModel(id, (share) => current() && (this.local = { state: 'loading', share }))
+    this.#here.set(id, loading)
     this.local = { state: 'loading', share: 0 }
     loading.then(
-      () => this.#local === loading && (this.local = { state: 'ready' }),
-      (error: unknown) => this.#local === loading && (this.local = { state: 'failed', error }),
+      () => current() && (this.local = { state: 'ready' }),
+      (error: unknown) => current() && (this.local = { state: 'failed', error }),
     )
     this.#queue.add(waiting)
   }
@@ -379,16 +400,31 @@ class Visit {
   /** The service answers again. */
   leaveLocal(): void {
     this.#endLocal()
+    localStorage.removeItem(LOCAL)
     this.local = { state: 'off' }
   }
 
+  /** The model that a film was made for, else the one chosen. */
+  #modelHere(id: string): Promise<LocalModel> {
+    const [chosen] = this.#here.values()
+    if (!id) return chosen ?? Promise.reject(new CannotRun('failed'))
+    const known = this.#here.get(id) ?? loadLocalModel(id)
+    this.#here.set(id, known)
+    return known
+  }
+
   #endLocal(): void {
-    this.#local?.then(
-      (model) => model.close(),
-      () => undefined,
-    )
-    this.#local = null
+    for (const model of this.#here.values()) {
+      model.then(
+        (running) => running.close(),
+        () => undefined,
+      )
+    }
+    this.#here.clear()
   }
 }
+
+/** Whether the greys on the screen were decoded here, from the film's own file. */
+const isDecoded = (greys: GreyFilm): greys is DecodedFilm => 'sha256' in greys
 
 export const visit = new Visit()

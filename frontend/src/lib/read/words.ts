@@ -1,15 +1,14 @@
 /** Answers in words, as both languages say them. */
 
-import { className } from '../../i18n/index.svelte'
-import { filmsOf, listed, read as t } from '../../i18n/read'
-import { number } from '../../i18n/index.svelte'
+import { className, number } from '../../i18n/index.svelte'
+import { filmsOf, filmsOfEach, read as t } from '../../i18n/read'
 import type { Heatmap, Prediction } from '../types'
 import { resultOf } from './result'
 
-/** "Pattern like the bacterial films; uncertain against viral. In films like these 8 of 10 such answers were right (n = 412)." */
+/** "Pattern like the bacterial films; uncertain against the viral films. In films like these 8 of 10 such answers were right (n = 412)." */
 export function plain(prediction: Prediction): string {
   const { label, against, none, right } = resultOf(prediction)
-  const end = none ? t('none') : against.length ? t('against', { labels: listed(against) }) : '.'
+  const end = none ? t('none') : against.length ? t('against', { films: filmsOfEach(against) }) : '.'
   const proof = right ? ' ' + t('right', { right: right.right, of: right.of, films: number(right.films) }) : ''
   return t('like', { films: filmsOf(label) }) + end + proof
 }

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 
 from deephealth.evaluation.texts.film_reasons import FILM_REASONS
+from deephealth.evaluation.texts.model_reasons import MODEL_REASONS
+from deephealth.evaluation.texts.unreadable import unreadable_in_spanish
 
 _AUC = r"\(AUC ([\d.]+|unknown)\)"
 _SOURCE = r"The label goes with the source of the film \(AUC ([\d.]+|unknown) from the source alone(?:, Cramer's V ([\d.]+))?\)"
@@ -109,12 +111,12 @@ REASONS: tuple[tuple[str, str], ...] = (
 
 def in_spanish(text: str) -> str:
     """The text in Spanish, sentence by sentence where they are known, else as it is."""
-    whole = _known(text)
+    whole = _known(text) or unreadable_in_spanish(text)
     return whole if whole is not None else " ".join(_known(part) or part for part in re.split(r"(?<=[.!?]) ", text))
 
 
 def _known(sentence: str) -> str | None:
-    for english, spanish in (*REASONS, *FILM_REASONS):
+    for english, spanish in (*REASONS, *FILM_REASONS, *MODEL_REASONS):
         found = re.fullmatch(english, sentence)
         if found:
             # A group that took no part stays empty.

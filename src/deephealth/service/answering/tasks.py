@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deephealth.images.archive import FilmFile, find_films
 from deephealth.images.radiograph import Radiograph
@@ -22,7 +23,7 @@ from deephealth.service.answering.results import Answer, CannotAnswer, Member
 
 _MODELS_KEPT = 3
 _DIGITS = 6  # of a probability or a logit that is sent: float32 holds little more
-_TRIED = 256  # side of the grey film that a model from elsewhere is first run on
+_TRIED = 256  # side of the grey film that a model is first run on
 _MAP_PIXELS = 512  # the longer side of a drawn heatmap
 
 Reply = tuple[Header, bytes]
@@ -37,6 +38,12 @@ class Tasks:
 
     def nothing(self, body: bytes) -> Reply:
         """Only answer."""
+        return {}, b""
+
+    def warm(self, body: bytes, model: str) -> Reply:
+        """Load a model and run it once, so that the first film does not wait for it."""
+        predictor = self._predictor(model)
+        predictor.model.run(_grey(predictor.model))
         return {}, b""
 
     def answer(self, body: bytes, model: str, name: str) -> Reply:
@@ -89,8 +96,7 @@ class Tasks:
     def check(self, body: bytes, model: str) -> Reply:
         """As `describe`, after running the model once. The worker is then replaced: the file is a stranger's."""
         loaded = Model.load(model, threads=self._threads, spinning=False)
-        side = (_TRIED,) * 2 if loaded.record.channels == 1 else (_TRIED, _TRIED, 3)
-        loaded.run(np.full(side, 127, np.uint8))
+        loaded.run(_grey(loaded))
         facts, _ = self.describe(body, model)
         return {**facts, "tired": True}, b""
 
@@ -125,6 +131,11 @@ class Tasks:
                 self._models.popitem(last=False)
         self._models.move_to_end(path)
         return self._models[path]
+
+
+def _grey(model: Model) -> NDArray[np.uint8]:
+    """A grey film as the model takes them."""
+    return np.full((_TRIED, _TRIED) if model.record.channels == 1 else (_TRIED, _TRIED, 3), 127, np.uint8)
 
 
 def _answer(prediction: Prediction, film: Radiograph, read: float, run: float) -> Answer:

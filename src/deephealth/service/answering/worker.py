@@ -22,6 +22,7 @@ from deephealth.service.answering.results import CannotAnswer
 if TYPE_CHECKING:
     from deephealth.service.answering.tasks import Tasks
 
+_GROWN = 320 * 2**20  # bytes: the libraries keep what a large film took, so a worker that has seen one is replaced
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 
 
@@ -39,7 +40,8 @@ def main(memory_mb: int, threads: int) -> None:
                 number = header.pop("number")
                 reply, data = _attempt(tasks, header, body)
                 del body
-                frames.send(channel, {**reply, "number": number}, data)
+                tired = reply.pop("tired", False) or _resident() > _GROWN
+                frames.send(channel, {**reply, "number": number, "tired": tired}, data)
                 del data
 
 
@@ -49,21 +51,31 @@ def _attempt(tasks: Tasks, header: frames.Header, body: bytes) -> tuple[frames.H
     try:
         result: tuple[frames.Header, bytes] = getattr(tasks, header.pop("do").replace("-", "_"))(body=body, **header)
         return result
-    except CannotAnswer as error:
-        return _problem(error.code, error.sentence), b""
-    except DeepHealthError as error:
-        code = "too-large" if isinstance(error, FilmTooLarge) else "model" if isinstance(error, ModelFileError) else "unreadable"
-        return _problem(code, str(error)), b""
-    except MemoryError:
-        sentence = f"{name} needs more memory than one film may take; shrink it or export it with fewer pixels."
-        return {**_problem("too-large", sentence), "tired": True}, b""
     except Exception as error:  # one film, however broken, must not end the worker of the next
-        sentence = f"{name} could not be read ({type(error).__name__}); it may be damaged, export it again."
-        return {**_problem("unreadable", sentence), "tired": True}, b""
+        return _problem(error, name), b""
 
 
-def _problem(code: str, sentence: str) -> frames.Header:
-    return {"problem": {"code": code, "sentence": sentence}}
+def _problem(error: Exception, name: str) -> frames.Header:
+    """What went wrong, as a code and a sentence. tired: this worker may have come to harm, and is to be replaced."""
+    code, sentence, tired = "unreadable", str(error), False
+    if isinstance(error, CannotAnswer):
+        code = error.code
+    elif isinstance(error, FilmTooLarge):
+        code, tired = "too-large", isinstance(error.__cause__, MemoryError)
+    elif isinstance(error, MemoryError) or (isinstance(error, DeepHealthError) and "alloc" in sentence):  # in ONNX Runtime's words
+        code, sentence, tired = "too-large", f"{name} needs more memory than one film may take; shrink it.", True
+    elif isinstance(error, ModelFileError):
+        code = "model"
+    elif not isinstance(error, DeepHealthError):
+        sentence, tired = f"{name} could not be read ({type(error).__name__}); it may be damaged, export it again.", True
+    return {"problem": {"code": code, "sentence": sentence}, "tired": tired}
+
+
+def _resident() -> int:
+    """Bytes of memory that this process holds."""
+    with contextlib.suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+    return 0  # no /proc on this system
 
 
 def _limit(memory_mb: int) -> None:

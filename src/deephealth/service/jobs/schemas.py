@@ -6,8 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from deephealth.service.models.schemas import Artefact
+from deephealth.service.schemas import Estimate, Sent
+
 JobKind = Literal["train", "evaluate", "compare", "example"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+LampState = Literal["good", "warning", "bad", "unknown"]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -22,15 +26,6 @@ class TrainSettings(BaseModel):
     balance: bool = True
     split_by: Literal["patient", "film"] = "patient"
     seed: int = Field(default=0, ge=0, lt=2**31)
-
-
-class Artefact(BaseModel):
-    """A file that can be downloaded."""
-
-    name: str
-    kind: str
-    bytes: int
-    href: str
 
 
 class JobProgress(BaseModel):
@@ -81,3 +76,94 @@ class NewJob(BaseModel):
     model: Sha256
     other: Sha256 | None = None
     project: Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+
+
+class ClassResult(Sent):
+    """One class against the rest, on the test films."""
+
+    label: str
+    films: int
+    sensitivity: Estimate
+    specificity: Estimate
+    auc: Estimate
+
+
+class ConfusionCells(Sent):
+    """Rows: the films' label; columns: the answer. films: identifiers of the project's films, by cell."""
+
+    counts: list[list[int]]
+    films: list[list[list[str]]]
+
+
+class Probe(Sent):
+    """What one part of the films alone tells of the labels."""
+
+    name: str
+    text: str
+    score: Estimate
+
+
+class AuditFound(Sent):
+    """The shortcut audit."""
+
+    verdict: str
+    state: LampState
+    probes: list[Probe]
+
+
+class LeakageFound(Sent):
+    """The leakage check."""
+
+    text: str
+    state: LampState
+
+
+class LabelError(Sent):
+    """A film whose label is probably wrong."""
+
+    film: str
+    label: str
+    suggested: str
+    probability: float
+
+
+class FilmAnswer(Sent):
+    """A test film with its answer."""
+
+    film: str
+    label: str
+    answer: str
+    probabilities: dict[str, float]
+    refused: bool
+
+
+class CurvePoint(Sent):
+    """Loss and accuracy after an epoch."""
+
+    epoch: int
+    loss: float | None
+    accuracy: float | None
+    validation_loss: float | None
+    validation_accuracy: float | None
+    learning_rate: float | None
+
+
+class Results(Sent):
+    """What the last finished training gave."""
+
+    job: str
+    model: str
+    verdict: str
+    right: int
+    films: int
+    patients: int
+    accuracy: Estimate
+    classes: list[ClassResult]
+    confusion: ConfusionCells
+    audit: AuditFound
+    leakage: LeakageFound
+    label_errors: list[LabelError]
+    answers: list[FilmAnswer]
+    curves: list[CurvePoint]
+    report: str
+    artefacts: list[Artefact]

@@ -11,7 +11,8 @@ from sqlalchemy import Row
 from deephealth.evaluation.wording import Language
 from deephealth.service.context import Services
 from deephealth.service.jobs.folder import ARTEFACTS, JobFolder
-from deephealth.service.jobs.schemas import Artefact, Job, JobProgress
+from deephealth.service.jobs.schemas import Job, JobProgress
+from deephealth.service.models.schemas import Artefact
 from deephealth.service.times import iso, iso_or_none
 
 _TAIL = 16_384
@@ -33,11 +34,11 @@ def job_view(parts: Services, row: Row[Any], language: Language) -> Job:
         problem_code=problem.get("code", ""),
         progress=last_progress(folder.events) if row.state == "running" else None,
         model=row.model,
-        artefacts=artefacts(folder, row.model) if row.state == "done" else [],
+        artefacts=artefacts(folder) if row.state == "done" else [],
     )
 
 
-def artefacts(folder: JobFolder, model: str | None) -> list[Artefact]:
+def artefacts(folder: JobFolder) -> list[Artefact]:
     """What can be downloaded of a finished job, each file that is there."""
     found = []
     for kind, artefact in ARTEFACTS.items():

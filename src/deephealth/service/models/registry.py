@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 from pathlib import Path
 
 from deephealth.service.context import Services
 from deephealth.service.problems import ServiceProblem
+from deephealth.service.security.acts import note
 from deephealth.service.store.models import (
     ModelRow,
     change_model,
@@ -51,6 +53,13 @@ def path_of(services: Services, model: ModelRow) -> Path:
     return path
 
 
+def warm_path(services: Services) -> Path | None:
+    """Where the model that serves lies; None when its file is gone, which must not keep the service from starting."""
+    with contextlib.suppress(ServiceProblem):
+        return path_of(services, find(services, ""))
+    return None
+
+
 def listed(services: Services, *, archived: bool = False) -> list[ModelRow]:
     """Every model, newest first, the one that ships last."""
     with services.database.read() as connection:
@@ -87,6 +96,9 @@ def change(services: Services, wanted: str, *, name: str | None = None, archived
         if serve:
             _refuse_archived(model, archived)
             serve_model(connection, None if ships else model.id)
+        note(connection, "model.change", model=model.id, renamed=name is not None, archived=archived, serves=serve)
+    if serve:
+        services.pool.warm = warm_path(services)
     return find(services, model.id)
 
 

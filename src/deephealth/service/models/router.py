@@ -19,7 +19,8 @@ from deephealth.service.models import describe, registry
 from deephealth.service.models.schemas import ModelChange, ModelDetail, Models, ModelSummary, Verified
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.schemas import problems
-from deephealth.service.security.guard import viewer_or_editor
+from deephealth.service.security.acts import note
+from deephealth.service.security.guard import Me, require, viewer_or_editor
 from deephealth.service.security.headers import REPORT_CONTENT_SECURITY
 from deephealth.service.store.models import ModelRow, register_model
 
@@ -54,6 +55,7 @@ async def import_model(request: Request, parts: Parts, speaks: InLanguage) -> Mo
                 raise too_large(parts.config.request_mb * 1_000_000)
             file.write(chunk)
         file.flush()
+        parts.quota.require(received)
         try:
             facts = await parts.pool.check(Path(file.name))
         except CannotAnswer as error:
@@ -70,8 +72,10 @@ def look_at(model: Identifier, parts: Parts, speaks: InLanguage) -> ModelDetail:
 
 
 @router.patch("/{model}", responses=problems(404, 409, 422), summary="Rename, serve, archive")
-def change(model: Identifier, wanted: ModelChange, parts: Parts, speaks: InLanguage) -> ModelDetail:
-    """Give it another name, let it answer on Read, put it in the archive or bring it back."""
+def change(model: Identifier, wanted: ModelChange, parts: Parts, speaks: InLanguage, me: Me) -> ModelDetail:
+    """Give it another name, put it in the archive or bring it back; an admin may let it answer on Read."""
+    if wanted.serving:
+        require(me, "admin")
     changed = registry.change(parts, model, name=wanted.name, archived=wanted.archived, serve=bool(wanted.serving))
     return _detail(parts, changed, speaks)
 
@@ -142,6 +146,7 @@ def _keep(parts: Services, path: Path, facts: Facts) -> ModelRow:
         return registry.shipped()
     with parts.database.begin() as connection:
         sha256 = register_model(connection, parts.blobs, path, name=facts["record"]["name"], origin="imported")
+        note(connection, "model.import", model=sha256)
     return registry.find(parts, sha256)
 
 

@@ -14,14 +14,22 @@ from fastapi.responses import FileResponse
 from deephealth.evaluation.wording import Language
 from deephealth.service.context import InLanguage, Parts, Services
 from deephealth.service.forms import Form, Part, received
+from deephealth.service.ids import ClassQuery, PathId
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.projects import adding, schemas, views
 from deephealth.service.projects.adding import Sent
+from deephealth.service.schemas import problems
+from deephealth.service.security import acts
 from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.store import films, projects, uploads
 from deephealth.service.store.space import told_when_full
 
-router = APIRouter(prefix="/api/v1/projects/{project}/films", tags=["films"], dependencies=[viewer_or_editor])
+router = APIRouter(
+    prefix="/api/v1/projects/{project}/films",
+    tags=["films"],
+    dependencies=[viewer_or_editor],
+    responses=problems(400, 404, 413, 415, 422, 503, 507),
+)
 
 _MEDIA = {"jpeg": "image/jpeg", "png": "image/png"}
 _FOREVER = "private, max-age=31536000, immutable"
@@ -29,11 +37,11 @@ _FOREVER = "private, max-age=31536000, immutable"
 
 @router.get("")
 def list_films(
-    project: str,
+    project: PathId,
     parts: Parts,
     language: InLanguage,
-    class_id: Annotated[str | None, Query(alias="class")] = None,
-    after: str = "",
+    class_id: Annotated[str | None, Query(alias="class", pattern="^[0-9a-f]{16}$")] = None,
+    after: Annotated[str, Query(pattern="^([0-9.e+]{1,30}~[0-9a-f]{16})?$")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     deleted: bool = False,
 ) -> schemas.Films:
@@ -62,21 +70,23 @@ def list_films(
     },
 )
 async def send_films(
-    project: str,
+    project: PathId,
     request: Request,
     parts: Parts,
     language: InLanguage,
-    class_id: Annotated[str, Query(alias="class")],
+    class_id: ClassQuery,
     idempotency_key: Annotated[str | None, Header(pattern="^[0-9a-f]{16,64}$")] = None,
 ) -> schemas.Added:
     """Add films to a class. Each file becomes a film or a problem with a sentence; the same Idempotency-Key again adds nothing."""
     config = parts.config
+    length = request.headers.get("content-length", "")
+    parts.quota.require(int(length) if length.isdecimal() else 0, promise=False)
     async with received(request, config.data / "uploads", config.request_mb * 1_000_000, config.films_per_request) as form:
         return await asyncio.to_thread(_add, parts, project, class_id, idempotency_key or secrets.token_hex(16), form, language)
 
 
 @router.patch("")
-def change_films(project: str, change: schemas.FilmsChange, parts: Parts, language: InLanguage) -> schemas.ChangedFilms:
+def change_films(project: PathId, change: schemas.FilmsChange, parts: Parts, language: InLanguage) -> schemas.ChangedFilms:
     """Move, hide, bring back or give to a patient many films at once; the opposite change is the undo."""
     with parts.database.begin() as connection:
         values: dict[str, Any] = {}
@@ -88,11 +98,13 @@ def change_films(project: str, change: schemas.FilmsChange, parts: Parts, langua
         if "patient" in change.model_fields_set:
             values["patient"] = _patient(connection, project, change.patient)
         rows = films.change(connection, project, change.films, **values) if values else films.by_id(connection, project, change.films)
+        about = {"films": acts.some(row.id for row in rows), "class_id": change.class_, "deleted": change.deleted}
+        acts.note(connection, "films.change", project=project, changed=sorted(values), **about)
         return schemas.ChangedFilms(films=views.film_views(connection, project, rows, language))
 
 
 @router.get("/{film}/thumbnail", response_class=Response, responses={200: {"content": {"image/webp": {}}}})
-def thumbnail(project: str, film: str, parts: Parts, request: Request) -> Response:
+def thumbnail(project: PathId, film: PathId, parts: Parts, request: Request) -> Response:
     """The film small, 160 pixels the longer side."""
     with parts.database.read() as connection:
         row = films.get(connection, project, film)
@@ -100,7 +112,7 @@ def thumbnail(project: str, film: str, parts: Parts, request: Request) -> Respon
 
 
 @router.get("/{film}/image", response_class=Response, responses={200: {"content": {"image/png": {}, "image/jpeg": {}}}})
-def image(project: str, film: str, parts: Parts, request: Request) -> Response:
+def image(project: PathId, film: PathId, parts: Parts, request: Request) -> Response:
     """The film as it is kept: its pixels, and nothing that names anybody."""
     with parts.database.read() as connection:
         row = films.get(connection, project, film)
@@ -127,7 +139,7 @@ def _add(parts: Services, project: str, class_id: str, key: str, form: Form, lan
         with parts.database.read() as connection:
             row = uploads.find(connection, upload)
         if row is None:
-            files = [sent for part in form.parts for sent in _sent(parts, part, form.data(part), stack)]
+            files = [sent for part in form.parts if part.field == "file" for sent in _sent(parts, part, form.data(part), stack)]
             added = adding.add(parts, project, class_id, files, lambda db, found: uploads.note(db, upload, project, class_id, found))
         else:
             added = row.added

@@ -56,9 +56,9 @@ async def heatmap(token: str, parts: Parts) -> Response:
 async def preview(request: Request, parts: Parts) -> Response:
     """A film (multipart field `file`) as an 8-bit grey PNG, for a browser that cannot decode it. Nothing is kept."""
     async with received(request, parts.config.data / "incoming", parts.config.request_mb * 1_000_000, 1) as form:
-        if not form.parts:
+        film = next((part for part in form.parts if part.field == "file"), None)
+        if film is None:
             raise _no_film()
-        film = form.parts[0]
         try:
             return Png(await parts.pool.preview(form.data(film), film.name or "film"))
         except CannotAnswer as error:
@@ -94,7 +94,7 @@ def about(parts: Parts, user: Someone) -> About:
         pixels=number("max_pixels"),
         chunk_bytes=config.chunk_mb * 1_000_000,
         quota_bytes=config.quota_mb * 1_000_000,
-        used_bytes=0,
+        used_bytes=parts.quota.used(),
     )
     return About(
         version=__version__,

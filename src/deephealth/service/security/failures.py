@@ -19,6 +19,7 @@ from deephealth.service import problems
 from deephealth.service.context import language
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.security.wording import HTTP_SENTENCES, validation_sentences
+from deephealth.service.store.space import is_full, storage_full
 
 _access = logging.getLogger("deephealth.access")
 _errors = logging.getLogger("deephealth.errors")
@@ -47,7 +48,7 @@ class Failures:
         except ServiceProblem as problem:
             await problems.respond(problem, language(Request(scope)))(scope, receive, noting)
         except Exception as error:  # whatever it is, the client gets a number and the log the place
-            unforeseen = internal(error)
+            unforeseen = storage_full() if is_full(error) else internal(error)
             if status:
                 raise _Broken(unforeseen.sentences[0]) from None  # half an answer is out already: the connection has to break
             await problems.respond(unforeseen, language(Request(scope)))(scope, receive, noting)

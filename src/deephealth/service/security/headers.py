@@ -15,9 +15,9 @@ REPORT_CONTENT_SECURITY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 )
 _OFF = (
-    "accelerometer", "autoplay", "bluetooth", "display-capture", "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope",
+    "accelerometer", "autoplay", "display-capture", "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope",
     "hid", "idle-detection", "magnetometer", "microphone", "midi", "payment", "picture-in-picture", "publickey-credentials-get",
-    "screen-wake-lock", "serial", "usb", "web-share", "xr-spatial-tracking",
+    "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
 )  # fmt: skip
 _ALWAYS = {
     "Content-Security-Policy": CONTENT_SECURITY,

@@ -52,6 +52,7 @@ def clean(database: Database, blobs: Blobs, data: Path, keep_days: float, *, now
     rows = _remove_rows(database, now - keep_days * DAY, now - _UPLOAD_SECONDS)
     folders = _remove_unnamed(data / "jobs", _ids(database, jobs), now - _GRACE_SECONDS)
     _remove_unnamed(data / "uploads", _ids(database, uploads), now - _GRACE_SECONDS)
+    _remove_unnamed(data / "incoming", set, now - _GRACE_SECONDS)
     begun = blobs.tidy()
 
     def named() -> set[str]:

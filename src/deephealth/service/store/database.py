@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from deephealth.errors import DeepHealthError, MissingExtra, UsageError
@@ -116,7 +116,8 @@ def _told() -> Iterator[None]:
             raise storage_full() from error
         if name.startswith("SQLITE_BUSY") or name in ("40001", "40P01", "55P03"):
             raise _busy() from error
-        if error.connection_invalidated or name.startswith(("08", "57P")):
+        gone = error.connection_invalidated or (isinstance(error, OperationalError) and not name)  # psycopg has no code for no connection
+        if gone or name.startswith(("08", "57P", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR")):
             raise _unreachable() from error
         raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,20 +10,24 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, select
 
 from deephealth.service.problems import ServiceProblem
-from deephealth.service.store import projects
 from deephealth.service.store.tables import jobs
 
 ENDED = ("done", "failed", "cancelled", "interrupted")
 NO_JOB = ("There is no such job; open the list anew.", "No existe ese trabajo; vuelva a abrir la lista.")
 
 
-def create(connection: Connection, kind: str, project: str | None, plan: Mapping[str, Any]) -> str:
-    """Queue a job; its identifier."""
-    job = projects.new_id()
+def create(connection: Connection, job: str, kind: str, project: str | None, plan: Mapping[str, Any]) -> None:
+    """Queue a job, whose folder is there."""
     connection.execute(
         jobs.insert().values(id=job, project=project, kind=kind, state="queued", plan=dict(plan), created=time.time(), attempts=0)
     )
-    return job
+
+
+def note_opened(connection: Connection, project: str, model: str) -> None:
+    """Note that a project came with a model: as a training that is done and of which only the model is here."""
+    now = time.time()
+    values = {"id": secrets.token_hex(8), "project": project, "kind": "train", "state": "done", "plan": {"opened": True}, "model": model}
+    connection.execute(jobs.insert().values(created=now, started=now, ended=now, attempts=0, **values))
 
 
 def get(connection: Connection, job: str) -> Row[Any]:

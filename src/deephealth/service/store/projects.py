@@ -21,12 +21,10 @@ def new_id() -> str:
     return secrets.token_hex(8)
 
 
-def create(connection: Connection, name: str, labels: tuple[str, ...] = ()) -> str:
+def create(connection: Connection, name: str, labels: tuple[str, ...] = (), *, salt: str = "") -> str:
     """Make a project with classes of these names; its identifier. ServiceProblem when two names mean one class."""
-    now, project = time.time(), new_id()
-    connection.execute(
-        projects.insert().values(id=project, name=name, salt=secrets.token_hex(16), settings={}, created=now, changed=now, deleted=None)
-    )
+    now, project, salt = time.time(), new_id(), salt or secrets.token_hex(16)
+    connection.execute(projects.insert().values(id=project, name=name, salt=salt, settings={}, created=now, changed=now, deleted=None))
     for label in labels:
         add_class(connection, project, label)
     return project

@@ -45,14 +45,18 @@ class Quota:
         """Count anew when next asked; for who has removed much."""
         self._stale = 0.0
 
-    def require(self, more: int) -> None:
-        """Promise room for `more` bytes. ServiceProblem 507 when the quota or the disk has not so much left."""
+    def require(self, more: int, *, promise: bool = True) -> None:
+        """Promise room for `more` bytes that come now, or only look whether there is some for later.
+
+        ServiceProblem 507 when the quota or the disk has not so much left.
+        """
         used = self.used()
         if self.limit and used + more > self.limit:
             raise _over(used, self.limit, more)
         if shutil.disk_usage(self.data).free < more + _RESERVE:
             raise storage_full()
-        self._used += more
+        if promise:
+            self._used += more
 
 
 def sizes(data: Path) -> dict[str, int]:

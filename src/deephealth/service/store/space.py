@@ -20,12 +20,17 @@ def storage_full() -> ServiceProblem:
     return ServiceProblem(507, "storage-full", (english, spanish))
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether the system says that the disk, a quota of its own or the largest size of a file is reached."""
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
 @contextmanager
 def told_when_full() -> Iterator[None]:
     """Turn the system's "no space left" into a ServiceProblem 507; for every write below the data folder."""
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             raise storage_full() from error
         raise
