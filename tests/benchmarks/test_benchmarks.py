@@ -50,6 +50,14 @@ def test_a_benchmark_prints_its_line_on_phantom_films(name: str, bar: str, model
 
 
 @pytest.mark.slow
+def test_a_film_answered_in_the_browser_is_timed(model: Path, tmp_path: Path) -> None:
+    done = bench("--smoke", "--model", model, "browser", shared=str(tmp_path / "absent"), strict=False)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("browser: ")]
+    assert [line.split("; ")[-1].split(":")[0] for line in lines] == ["for information", "bar at most 50 ms"]
+
+
+@pytest.mark.slow
 def test_changed_copies_are_counted(model: Path, tmp_path: Path) -> None:
     done = bench("--smoke", "--model", model, "leakage", shared=str(tmp_path / "absent"))
     assert done.returncode == 0, done.stderr

@@ -149,7 +149,10 @@ def test_a_lost_network_pauses_films_on_their_way_and_they_go_on_where_they_were
     page = page_in(path="/teach")
     _project(page)
     begun: list[str] = []
-    page.on("requestfinished", lambda request: begun.append(request.url) if request.method == "POST" and request.url.endswith("/uploads") else None)
+    page.on(
+        "requestfinished",
+        lambda request: begun.append(request.url) if request.method == "POST" and request.url.endswith("/uploads") else None,
+    )
     patched: list[str] = []
     page.on("requestfinished", lambda request: patched.append(request.url) if request.method == "PATCH" else None)
     _card(page, "Class 1").locator("input[multiple]").set_input_files(sorted(tmp_path.glob("large*.png")))
