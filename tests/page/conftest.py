@@ -281,7 +281,7 @@ def page_in(request: pytest.FixtureRequest, browser: Browser, troubles: Troubles
         context.set_default_timeout(15000)
         context.add_init_script(_COUNT_SHIFTS)
         if theme != "auto":
-            context.add_init_script(f"localStorage.setItem('deephealth.theme', {json.dumps(theme)})")
+            context.add_init_script(f"if (origin !== 'null') localStorage.setItem('deephealth.theme', {json.dumps(theme)})")
         troubles.watch(context, url)
         page = context.new_page()
         page.goto(path)

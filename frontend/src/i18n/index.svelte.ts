@@ -57,6 +57,11 @@ export function bytes(size: number): string {
   return `${number(value, step && value < 10 ? 1 : 0)} ${['B', 'kB', 'MB', 'GB'][step]}`
 }
 
+/** A day and time of the service (ISO 8601), in the reader's own zone. */
+export function moment(time: string): string {
+  return new Intl.DateTimeFormat(chosen.language === 'en' ? 'en-GB' : 'es', { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(time))
+}
+
 /** The names of the known classes in the reader's language; others as they are. */
 export const className = (() => {
   const known: Dictionary<string> = {

@@ -67,6 +67,13 @@ def add_language_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lang", choices=("en", "es"), default=preferred(), help="language of the report (default: %(default)s)")
 
 
+def who() -> str:
+    """Who the service's audit log says it was: the system's user at the command line."""
+    import getpass
+
+    return f"command line, {getpass.getuser()}"[:60]
+
+
 def reproduction(typed: Sequence[str]) -> str:
     """What was typed, to be typed again elsewhere: names of files and folders in place of paths, which say where a user keeps them.
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deephealth.cli.common import SubCommands, add_command, terminal
+from deephealth.cli.common import SubCommands, add_command, terminal, who
 
 if TYPE_CHECKING:
     from deephealth.service.store.backup import Manifest
@@ -72,10 +72,13 @@ def _run(act: Callable[[argparse.Namespace], int], options: argparse.Namespace) 
 
 
 def _backup(options: argparse.Namespace) -> int:
+    from deephealth.service.store import audit_log
     from deephealth.service.store.backup import write_backup
 
     with _opened(options) as store:
         manifest = write_backup(store.database, store.blobs, store.data, options.file, terminal(options.quiet))
+        with store.database.begin() as connection:
+            audit_log.append(connection, who(), "data.backup", {"made": manifest.made, "bytes": manifest.bytes})
     print(f"{options.file}: {_contents(manifest)}")
     if manifest.missing:
         print(f"{_missing(len(manifest.missing))}; the backup holds all the rest: deephealth data check names them", file=sys.stderr)
@@ -92,7 +95,8 @@ def _restore(options: argparse.Namespace) -> int:
             print(f"{options.file} is whole: {_contents(archive.manifest)}")
             return 0
         with folder.replacing(_data(options)), _opened(options, new=True) as store:
-            restore(archive, store.database, store.blobs, store.data, overwrite=options.overwrite, listener=terminal(options.quiet))
+            show = terminal(options.quiet)
+            restore(archive, store.database, store.blobs, store.data, who=who(), overwrite=options.overwrite, listener=show)
         print(f"{_data(options)}: restored {_contents(archive.manifest)}; everybody has to sign in again")
     return 0
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deephealth.cli.common import SubCommands, add_command, whole_number
+from deephealth.cli.common import SubCommands, add_command, who, whole_number
 
 if TYPE_CHECKING:
     from deephealth.service.store.database import Database
@@ -81,7 +81,7 @@ def _add(options: argparse.Namespace) -> int:
         with database.begin() as connection:
             accounts.add_user(connection, options.name, hashed, options.role)
             name = accounts.the_user(connection, options.name)["name"]
-            audit_log.append(connection, _who(), "user.add", {"user": name, "role": options.role})
+            audit_log.append(connection, who(), "user.add", {"user": name, "role": options.role})
     print(f"{name} can sign in, with the role {options.role}.")
     return 0
 
@@ -118,7 +118,7 @@ def _change(options: argparse.Namespace, noted: dict[str, Any], **changes: Any) 
     with _database(options) as database, database.begin() as connection:
         name = accounts.the_user(connection, options.name)["name"]
         accounts.change_user(connection, name, **changes)
-        audit_log.append(connection, _who(), "user.change", {"user": name, **noted})
+        audit_log.append(connection, who(), "user.change", {"user": name, **noted})
     return 0
 
 
@@ -128,7 +128,7 @@ def _remove(options: argparse.Namespace) -> int:
     with _database(options) as database, database.begin() as connection:
         name = accounts.the_user(connection, options.name)["name"]
         accounts.remove_user(connection, name)
-        audit_log.append(connection, _who(), "user.remove", {"user": name})
+        audit_log.append(connection, who(), "user.remove", {"user": name})
     return 0
 
 
@@ -165,11 +165,12 @@ def _database(options: argparse.Namespace) -> Iterator[Database]:
     try:
         from deephealth.service.config import ServiceConfig
         from deephealth.service.problems import ServiceProblem
+        from deephealth.service.store import folder
         from deephealth.service.store.database import Database
     except ModuleNotFoundError as error:
         raise MissingExtra("The service", "serve") from error
     config = ServiceConfig((options.data_dir or table.data_dir()).absolute(), database=table.text("database"))
-    config.data.mkdir(parents=True, exist_ok=True)
+    folder.make(config.data)
     database = Database(config.database_url)
     try:
         yield database
@@ -201,10 +202,3 @@ def _asked_password() -> str:
     if getpass.getpass("The same again: ") != password:
         raise UsageError("The two passwords differ; nothing was changed, give the command again.")
     return password
-
-
-def _who() -> str:
-    """Who the audit log says it was: the system's user at the command line."""
-    import getpass
-
-    return f"command line, {getpass.getuser()}"[:60]

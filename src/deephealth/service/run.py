@@ -18,7 +18,7 @@ from deephealth.service.app import create_app
 from deephealth.service.config import Access, ServiceConfig
 from deephealth.service.models.registry import shipped
 from deephealth.service.security.listening import Tls, check, server_options
-from deephealth.service.store import accounts
+from deephealth.service.store import accounts, folder
 from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.database import Database
 from deephealth.service.store.models import register_model
@@ -30,7 +30,7 @@ def who_may_use_it(database_url: str, data: Path, *, accounts_wanted: bool, open
     """Accounts as soon as there is one, or where they are asked for; UsageError when they are and there is none."""
     if open_to_all:
         return "open"
-    data.mkdir(parents=True, exist_ok=True)
+    folder.make(data)
     database = Database(database_url)
     try:
         with database.read() as connection:
@@ -49,7 +49,7 @@ def take_in(config: ServiceConfig, files: Sequence[Path], *, classroom: bool) ->
 
 
 async def _take_in(config: ServiceConfig, files: Sequence[Path], classroom: bool) -> None:
-    config.data.mkdir(parents=True, exist_ok=True)
+    folder.make(config.data)
     pool, database, blobs = Pool(config), Database(config.database_url), Blobs(config.data / "blobs")
     await pool.start()
     try:

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
+from deephealth.service.store import audit_log
 from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.database import Database
 from deephealth.service.store.tables import classes, films, jobs, models, projects, sessions, settings, tokens, uploads, users
@@ -66,6 +67,8 @@ def fill(database: Database, blobs: Blobs, data: Path) -> dict[str, str]:
         connection.execute(insert(sessions).values(id="5" * 64, user="ana", created=1.0, used=1.0))
         connection.execute(insert(tokens).values(id=new_id(), sha256="6" * 64, user="ana", label="pacs", role="viewer", created=1.0))
         connection.execute(insert(settings).values(name="serving", value=model))
+        for act in ("user.add", "project.add"):
+            audit_log.append(connection, "ana", act, {"project": project, "share": 0.1})
         upload = {"id": new_id(), "project": project, "class": one, "name": "half.dcm", "bytes": 9, "changed": time.time()}
         connection.execute(insert(uploads).values(upload))
     for name in (job, running):

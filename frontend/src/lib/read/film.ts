@@ -16,7 +16,9 @@ export async function greysOf(file: Blob, maySend: boolean): Promise<GreyFilm> {
     const body = new FormData()
     body.append('file', file, 'film')
     const answer = await ask('/previews', { method: 'POST', body })
-    return await decodeFilm(await answer.blob())
+    // Only the greys: the rest is said of the preview, not of the film.
+    const { pixels, width, height } = await decodeFilm(await answer.blob())
+    return { pixels, width, height }
   }
 }
 

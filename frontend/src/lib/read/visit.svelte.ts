@@ -4,7 +4,7 @@
  */
 
 import { ask, call, ApiError } from '../api'
-import { CannotDecode, decodeFilm } from '../decode'
+import { CannotDecode, decodeFilm, type DecodedFilm } from '../decode'
 import { pathOf } from '../files'
 import { CannotRun, loadLocalModel, type LocalModel } from '../infer'
 import { toasts } from '../toasts.svelte'
@@ -68,6 +68,8 @@ interface Heat {
 export type Local = { state: 'off' } | { state: 'loading'; share: number } | { state: 'ready' } | { state: 'failed'; error: unknown }
 
 const KEPT_OPEN = 3
+/** Where the browser keeps which model answers in the page; absent: the service answers. */
+const LOCAL = 'deephealth.local'
 const CHANGES_MS = 250
 
 class Visit {
@@ -105,8 +107,15 @@ class Visit {
     changed: () => (this.pause = this.#queue.pause),
   })
   #pixels = new Map<Film, Promise<GreyFilm>>()
-  #local: Promise<LocalModel> | null = null
+  /** Models that run in the page, by their identifier; the first is the one chosen, others answer the films made for them. */
+  #here = new Map<string, Promise<LocalModel>>()
   #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor() {
+    // Whoever wanted films kept on this device wants so tomorrow as well, with or without a network.
+    const chosen = localStorage.getItem(LOCAL)
+    if (chosen) this.goLocal(chosen)
+  }
 
   /** What the page must know before the first film: which model serves, which there are, which films to try. */
   async prepare(): Promise<void> {
@@ -120,6 +129,8 @@ class Visit {
     this.trouble = models.status === 'rejected' ? models.reason : null
     // No classroom model, no films to try: the same as an empty list.
     this.examples = examples.status === 'fulfilled' ? examples.value.examples : []
+    const serving = this.model || this.about?.serving
+    if (this.local.state !== 'off' && serving && !this.#here.has(serving)) this.goLocal()
   }
 
   // ---- Models ---------------------------------------------------------------------------------------------------------
@@ -320,9 +331,9 @@ class Visit {
 
   async #answerHere(film: Film, file: Blob): Promise<void> {
     try {
-      const greys = await decodeFilm(file)
-      const model = await this.#local
-      if (!model) throw new CannotRun('failed')
+      const shown = await this.#pixels.get(film)?.catch(() => null)
+      const greys = shown && isDecoded(shown) ? shown : await decodeFilm(file)
+      const model = await this.#modelHere(film.model)
       this.#answered(film, await model.answer(greys, film.title), model.labels, true)
     } catch (error) {
       if (error instanceof CannotDecode) this.#settle(film, 'held', error)
@@ -370,18 +381,17 @@ class Visit {
   // ---- In the browser only --------------------------------------------------------------------------------------------
 
   /** From now on this page answers and nothing is sent; what was on its way is stopped and answered here. */
-  goLocal(): void {
-    const id = this.model || this.about?.serving || ''
+  goLocal(id = this.model || this.about?.serving || ''): void {
     this.#endLocal()
+    localStorage.setItem(LOCAL, id)
     const waiting = this.#queue.cancel()
-    const loading = loadLocalModel(id, (share) => {
-      if (this.#local === loading) this.local = { state: 'loading', share }
-    })
-    this.#local = loading
+    const current = () => this.#here.get(id) === loading
+    const loading = loadLocalModel(id, (share) => current() && (this.local = { state: 'loading', share }))
+    this.#here.set(id, loading)
     this.local = { state: 'loading', share: 0 }
     loading.then(
-      () => this.#local === loading && (this.local = { state: 'ready' }),
-      (error: unknown) => this.#local === loading && (this.local = { state: 'failed', error }),
+      () => current() && (this.local = { state: 'ready' }),
+      (error: unknown) => current() && (this.local = { state: 'failed', error }),
     )
     this.#queue.add(waiting)
   }
@@ -389,16 +399,31 @@ class Visit {
   /** The service answers again. */
   leaveLocal(): void {
     this.#endLocal()
+    localStorage.removeItem(LOCAL)
     this.local = { state: 'off' }
   }
 
+  /** The model that a film was made for, else the one chosen. */
+  #modelHere(id: string): Promise<LocalModel> {
+    const [chosen] = this.#here.values()
+    if (!id) return chosen ?? Promise.reject(new CannotRun('failed'))
+    const known = this.#here.get(id) ?? loadLocalModel(id)
+    this.#here.set(id, known)
+    return known
+  }
+
   #endLocal(): void {
-    this.#local?.then(
-      (model) => model.close(),
-      () => undefined,
-    )
-    this.#local = null
+    for (const model of this.#here.values()) {
+      model.then(
+        (running) => running.close(),
+        () => undefined,
+      )
+    }
+    this.#here.clear()
   }
 }
+
+/** Whether the greys on the screen were decoded here, from the film's own file. */
+const isDecoded = (greys: GreyFilm): greys is DecodedFilm => 'sha256' in greys
 
 export const visit = new Visit()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from deephealth.evaluation.texts.film_reasons import FILM_REASONS
+from deephealth.evaluation.texts.model_reasons import MODEL_REASONS
 from deephealth.evaluation.texts.unreadable import unreadable_in_spanish
 
 _AUC = r"\(AUC ([\d.]+|unknown)\)"
@@ -115,7 +116,7 @@ def in_spanish(text: str) -> str:
 
 
 def _known(sentence: str) -> str | None:
-    for english, spanish in (*REASONS, *FILM_REASONS):
+    for english, spanish in (*REASONS, *FILM_REASONS, *MODEL_REASONS):
         found = re.fullmatch(english, sentence)
         if found:
             # A group that took no part stays empty.

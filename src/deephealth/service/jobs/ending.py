@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ def finish(database: Database, blobs: Blobs, row: Row[Any], folder: JobFolder, o
         if drawn:
             _add_films(connection, row.project, drawn)
         jobs.end(connection, row.id, outcome["state"], problem=outcome["problem"], model=model or row.plan.get("model"))
+    if model is not None:
+        _share(blobs.path(model), folder.run / "model.onnx")
     folder.tidy()
 
 
@@ -40,6 +43,15 @@ def _register(connection: Connection, blobs: Blobs, row: Row[Any], folder: JobFo
         evaluation=folder.run / "report.json",
         classroom=bool(row.plan.get("synthetic")),
     )
+
+
+def _share(kept: Path, made: Path) -> None:
+    """Make the job's file a second name of the same bytes, so that they are on the disk once; where that cannot be, they stay twice."""
+    beside = made.with_suffix(".link")
+    with contextlib.suppress(OSError):
+        beside.unlink(missing_ok=True)
+        beside.hardlink_to(kept)
+        beside.replace(made)
 
 
 def _kept_films(blobs: Blobs, folder: JobFolder) -> list[dict[str, Any]]:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
 from deephealth.service.context import InLanguage, Parts, Services
+from deephealth.service.ids import PathId, QueryId
 from deephealth.service.jobs import plan, results, schemas, views
 from deephealth.service.jobs.events import stream
 from deephealth.service.jobs.folder import ARTEFACTS, JobFolder
 from deephealth.service.models import registry
 from deephealth.service.problems import ServiceProblem
+from deephealth.service.schemas import problems
 from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.security.headers import REPORT_CONTENT_SECURITY
 from deephealth.service.store import jobs, projects
 
-router = APIRouter(prefix="/api/v1", tags=["jobs"], dependencies=[viewer_or_editor])
+router = APIRouter(prefix="/api/v1", tags=["jobs"], dependencies=[viewer_or_editor], responses=problems(404, 422, 503, 507))
 
 
 @router.post("/projects/{project}/jobs", status_code=202)
-def start_training(project: str, new: schemas.NewTraining, parts: Parts, language: InLanguage) -> schemas.Job:
+def start_training(project: PathId, new: schemas.NewTraining, parts: Parts, language: InLanguage) -> schemas.Job:
     """Train on the films of a project as they are now; without `settings` as the project says, else the project keeps them."""
     with parts.database.begin() as connection:
         row = projects.get(connection, project)
@@ -45,7 +48,7 @@ def start_job(new: schemas.NewJob, parts: Parts, language: InLanguage) -> schema
 
 @router.get("/jobs")
 def list_jobs(
-    parts: Parts, language: InLanguage, project: str | None = None, state: Annotated[list[schemas.JobState] | None, Query()] = None
+    parts: Parts, language: InLanguage, project: QueryId = None, state: Annotated[list[schemas.JobState] | None, Query()] = None
 ) -> schemas.Jobs:
     """Jobs, newest first."""
     with parts.database.read() as connection:
@@ -54,14 +57,14 @@ def list_jobs(
 
 
 @router.get("/jobs/{job}")
-def get_job(job: str, parts: Parts, language: InLanguage) -> schemas.Job:
+def get_job(job: PathId, parts: Parts, language: InLanguage) -> schemas.Job:
     """One job."""
     with parts.database.read() as connection:
         return views.job_view(parts, jobs.get(connection, job), language)
 
 
 @router.post("/jobs/{job}/cancel")
-def cancel(job: str, parts: Parts, language: InLanguage) -> schemas.Job:
+def cancel(job: PathId, parts: Parts, language: InLanguage) -> schemas.Job:
     """Stop a job; one that has ended stays as it is."""
     with parts.database.read() as connection:
         row = jobs.get(connection, job)
@@ -71,21 +74,21 @@ def cancel(job: str, parts: Parts, language: InLanguage) -> schemas.Job:
 
 @router.get("/jobs/{job}/events", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
 async def follow(
-    job: str,
+    job: PathId,
     parts: Parts,
     language: InLanguage,
     after: Annotated[int, Query(ge=0)] = 0,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> StreamingResponse:
     """Everything that happens in a job, from the first event or behind one, as server-sent events; "JobEnded" is the last."""
-    get_job(job, parts, language)
+    await asyncio.to_thread(get_job, job, parts, language)  # 404 is an answer, not a stream
     known = int(last_event_id) if last_event_id and last_event_id.isdecimal() else after
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream(parts, job, known, language), media_type="text/event-stream", headers=headers)
 
 
 @router.get("/jobs/{job}/artefacts/{kind}", response_class=Response)
-def artefact(job: str, kind: str, parts: Parts) -> Response:
+def artefact(job: PathId, kind: str, parts: Parts) -> Response:
     """A file that a job made."""
     with parts.database.read() as connection:
         row = jobs.get(connection, job)
@@ -102,7 +105,7 @@ def artefact(job: str, kind: str, parts: Parts) -> Response:
 
 
 @router.get("/projects/{project}/results")
-def get_results(project: str, parts: Parts, language: InLanguage) -> schemas.Results:
+def get_results(project: PathId, parts: Parts, language: InLanguage) -> schemas.Results:
     """What the last finished training of a project gave; 404 when there is none."""
     with parts.database.read() as connection:
         projects.get(connection, project)

@@ -17,21 +17,25 @@ from starlette.requests import ClientDisconnect
 from deephealth.evaluation.wording import Language
 from deephealth.service.answering.results import CannotAnswer
 from deephealth.service.context import InLanguage, Parts, Services
+from deephealth.service.ids import PathId
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.projects import adding, archive, schemas, views
 from deephealth.service.projects.archive import ArchivedFilm, ArchivedProject
+from deephealth.service.schemas import problems
 from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.store import films, jobs, projects, uploads
 from deephealth.service.store.models import register_model
 from deephealth.service.store.space import told_when_full
 from deephealth.settings.table import number
 
-router = APIRouter(prefix="/api/v1/projects", tags=["projects"], dependencies=[viewer_or_editor])
+router = APIRouter(
+    prefix="/api/v1/projects", tags=["projects"], dependencies=[viewer_or_editor], responses=problems(400, 404, 409, 413, 422, 503, 507)
+)
 _MOST_MODEL = 500_000_000
 
 
 @router.get("/{project}/archive", response_class=StreamingResponse, responses={200: {"content": {"application/zip": {}}}})
-def save(project: str, parts: Parts) -> StreamingResponse:
+def save(project: PathId, parts: Parts) -> StreamingResponse:
     """The project as one file, to be kept or opened elsewhere: it names no file and no patient."""
     packed = archive.pack(parts, project)
     headers = {

@@ -14,14 +14,21 @@ from fastapi.responses import FileResponse
 from deephealth.evaluation.wording import Language
 from deephealth.service.context import InLanguage, Parts, Services
 from deephealth.service.forms import Form, Part, received
+from deephealth.service.ids import ClassQuery, PathId
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.projects import adding, schemas, views
 from deephealth.service.projects.adding import Sent
+from deephealth.service.schemas import problems
 from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.store import films, projects, uploads
 from deephealth.service.store.space import told_when_full
 
-router = APIRouter(prefix="/api/v1/projects/{project}/films", tags=["films"], dependencies=[viewer_or_editor])
+router = APIRouter(
+    prefix="/api/v1/projects/{project}/films",
+    tags=["films"],
+    dependencies=[viewer_or_editor],
+    responses=problems(400, 404, 413, 415, 422, 503, 507),
+)
 
 _MEDIA = {"jpeg": "image/jpeg", "png": "image/png"}
 _FOREVER = "private, max-age=31536000, immutable"
@@ -29,11 +36,11 @@ _FOREVER = "private, max-age=31536000, immutable"
 
 @router.get("")
 def list_films(
-    project: str,
+    project: PathId,
     parts: Parts,
     language: InLanguage,
-    class_id: Annotated[str | None, Query(alias="class")] = None,
-    after: str = "",
+    class_id: Annotated[str | None, Query(alias="class", pattern="^[0-9a-f]{16}$")] = None,
+    after: Annotated[str, Query(pattern="^([0-9.e+]{1,30}~[0-9a-f]{16})?$")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     deleted: bool = False,
 ) -> schemas.Films:
@@ -62,11 +69,11 @@ def list_films(
     },
 )
 async def send_films(
-    project: str,
+    project: PathId,
     request: Request,
     parts: Parts,
     language: InLanguage,
-    class_id: Annotated[str, Query(alias="class")],
+    class_id: ClassQuery,
     idempotency_key: Annotated[str | None, Header(pattern="^[0-9a-f]{16,64}$")] = None,
 ) -> schemas.Added:
     """Add films to a class. Each file becomes a film or a problem with a sentence; the same Idempotency-Key again adds nothing."""
@@ -78,7 +85,7 @@ async def send_films(
 
 
 @router.patch("")
-def change_films(project: str, change: schemas.FilmsChange, parts: Parts, language: InLanguage) -> schemas.ChangedFilms:
+def change_films(project: PathId, change: schemas.FilmsChange, parts: Parts, language: InLanguage) -> schemas.ChangedFilms:
     """Move, hide, bring back or give to a patient many films at once; the opposite change is the undo."""
     with parts.database.begin() as connection:
         values: dict[str, Any] = {}
@@ -94,7 +101,7 @@ def change_films(project: str, change: schemas.FilmsChange, parts: Parts, langua
 
 
 @router.get("/{film}/thumbnail", response_class=Response, responses={200: {"content": {"image/webp": {}}}})
-def thumbnail(project: str, film: str, parts: Parts, request: Request) -> Response:
+def thumbnail(project: PathId, film: PathId, parts: Parts, request: Request) -> Response:
     """The film small, 160 pixels the longer side."""
     with parts.database.read() as connection:
         row = films.get(connection, project, film)
@@ -102,7 +109,7 @@ def thumbnail(project: str, film: str, parts: Parts, request: Request) -> Respon
 
 
 @router.get("/{film}/image", response_class=Response, responses={200: {"content": {"image/png": {}, "image/jpeg": {}}}})
-def image(project: str, film: str, parts: Parts, request: Request) -> Response:
+def image(project: PathId, film: PathId, parts: Parts, request: Request) -> Response:
     """The film as it is kept: its pixels, and nothing that names anybody."""
     with parts.database.read() as connection:
         row = films.get(connection, project, film)

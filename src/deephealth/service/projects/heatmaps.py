@@ -9,16 +9,20 @@ from fastapi import APIRouter, Response
 
 from deephealth.service.answering.results import CannotAnswer
 from deephealth.service.context import InLanguage, Parts, Services
+from deephealth.service.ids import PathId
 from deephealth.service.models import registry
 from deephealth.service.problems import ServiceProblem
+from deephealth.service.schemas import problems
 from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.store import films, jobs
 
-router = APIRouter(prefix="/api/v1/projects/{project}/films/{film}", tags=["films"], dependencies=[viewer_or_editor])
+router = APIRouter(
+    prefix="/api/v1/projects/{project}/films/{film}", tags=["films"], dependencies=[viewer_or_editor], responses=problems(404, 422, 503)
+)
 
 
 @router.get("/heatmap", response_class=Response, responses={200: {"content": {"image/png": {}}}})
-async def heatmap(project: str, film: str, parts: Parts, language: InLanguage, label: str = "") -> Response:
+async def heatmap(project: PathId, film: PathId, parts: Parts, language: InLanguage, label: str = "") -> Response:
     """The evidence for `label` (the model's answer by default), in the film's aspect; of the last finished training."""
     name, model, blob = await asyncio.to_thread(_wanted, parts, project, film)
     try:

@@ -8,13 +8,17 @@ from fastapi import APIRouter
 
 from deephealth.datasets.index import CLASSES
 from deephealth.service.context import InLanguage, Parts
+from deephealth.service.ids import PathId
 from deephealth.service.jobs import plan
 from deephealth.service.jobs.views import job_view
 from deephealth.service.projects import schemas, views
+from deephealth.service.schemas import problems
 from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.store import jobs, projects
 
-router = APIRouter(prefix="/api/v1/projects", tags=["projects"], dependencies=[viewer_or_editor])
+router = APIRouter(
+    prefix="/api/v1/projects", tags=["projects"], dependencies=[viewer_or_editor], responses=problems(404, 409, 422, 503, 507)
+)
 
 
 @router.get("")
@@ -33,14 +37,14 @@ def create_project(new: schemas.NewProject, parts: Parts, language: InLanguage) 
 
 
 @router.get("/{project}")
-def get_project(project: str, parts: Parts, language: InLanguage) -> schemas.Project:
+def get_project(project: PathId, parts: Parts, language: InLanguage) -> schemas.Project:
     """One project with its classes, settings and warnings."""
     with parts.database.read() as connection:
         return views.project_view(connection, parts, project, language)
 
 
 @router.patch("/{project}")
-def change_project(project: str, change: schemas.ProjectChange, parts: Parts, language: InLanguage) -> schemas.Project:
+def change_project(project: PathId, change: schemas.ProjectChange, parts: Parts, language: InLanguage) -> schemas.Project:
     """Rename a project, keep its settings, hide it or bring it back."""
     with parts.database.begin() as connection:
         row = projects.get(connection, project)
@@ -56,7 +60,7 @@ def change_project(project: str, change: schemas.ProjectChange, parts: Parts, la
 
 
 @router.delete("/{project}", status_code=204)
-def delete_project(project: str, parts: Parts) -> None:
+def delete_project(project: PathId, parts: Parts) -> None:
     """Hide a project; PATCH with `deleted` false brings it back until the clean-up."""
     with parts.database.begin() as connection:
         row = projects.get(connection, project)
@@ -64,7 +68,7 @@ def delete_project(project: str, parts: Parts) -> None:
 
 
 @router.post("/{project}/classes", status_code=201)
-def add_class(project: str, new: schemas.NewClass, parts: Parts) -> schemas.ProjectClass:
+def add_class(project: PathId, new: schemas.NewClass, parts: Parts) -> schemas.ProjectClass:
     """Add a class at the end."""
     with parts.database.begin() as connection:
         class_id = projects.add_class(connection, project, new.name)
@@ -72,7 +76,7 @@ def add_class(project: str, new: schemas.NewClass, parts: Parts) -> schemas.Proj
 
 
 @router.patch("/{project}/classes/{class_id}")
-def change_class(project: str, class_id: str, change: schemas.ClassChange, parts: Parts) -> schemas.ProjectClass:
+def change_class(project: PathId, class_id: PathId, change: schemas.ClassChange, parts: Parts) -> schemas.ProjectClass:
     """Rename a class, hide it with its films, or bring it back."""
     with parts.database.begin() as connection:
         projects.change_class(connection, project, class_id, name=change.name, deleted=change.deleted)

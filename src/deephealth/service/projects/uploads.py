@@ -14,14 +14,18 @@ from starlette.requests import ClientDisconnect
 
 from deephealth.evaluation.wording import Language
 from deephealth.service.context import InLanguage, Parts, Services
+from deephealth.service.ids import PathId
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.projects import adding, schemas
 from deephealth.service.projects.adding import Sent
+from deephealth.service.schemas import problems
 from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.store import projects, uploads
 from deephealth.service.store.space import told_when_full
 
-router = APIRouter(prefix="/api/v1/uploads", tags=["films"], dependencies=[viewer_or_editor])
+router = APIRouter(
+    prefix="/api/v1/uploads", tags=["films"], dependencies=[viewer_or_editor], responses=problems(400, 404, 409, 413, 422, 503, 507)
+)
 
 
 @router.post("", status_code=201)
@@ -50,7 +54,7 @@ def begin(new: schemas.NewUpload, parts: Parts) -> schemas.Upload:
 
 
 @router.get("/{upload}")
-def look(upload: str, parts: Parts, language: InLanguage) -> schemas.Upload:
+def look(upload: PathId, parts: Parts, language: InLanguage) -> schemas.Upload:
     """How far an upload is."""
     with parts.database.read() as connection:
         row = uploads.get(connection, upload)
@@ -63,7 +67,7 @@ def look(upload: str, parts: Parts, language: InLanguage) -> schemas.Upload:
     openapi_extra={"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}},
 )
 async def go_on(
-    upload: str, request: Request, response: Response, parts: Parts, language: InLanguage, upload_offset: Annotated[int, Header(ge=0)]
+    upload: PathId, request: Request, response: Response, parts: Parts, language: InLanguage, upload_offset: Annotated[int, Header(ge=0)]
 ) -> schemas.Upload:
     """Take the next piece, which begins at Upload-Offset. What arrived of a piece that was cut off is kept."""
     row = await asyncio.to_thread(_row, parts, upload)

@@ -26,13 +26,18 @@ class Store:
     blobs: Blobs
 
 
+def make(data: Path) -> None:
+    """Make the folder where it is absent, for its owner only: films lie there. The rights of one that is there are its owner's choice."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
 @contextlib.contextmanager
 def opened(config: ServiceConfig, *, new: bool = False) -> Iterator[Store]:
     """What the service of `config` keeps, for a command beside it; with `new` begun where there is nothing, else UsageError then."""
     data = config.data
     if not new and not (data.is_dir() and (config.database or (data / "deephealth.sqlite3").is_file())):
         raise UsageError(f"{data} holds nothing of the service; give its data folder with --data-dir.")
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make(data)
     database = Database(config.database_url)
     try:
         yield Store(data, database, Blobs(data / "blobs"))
@@ -56,7 +61,7 @@ def replacing(data: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(data: Path, how: int, taken: str) -> Iterator[None]:
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make(data)
     handle = os.open(data / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, how | fcntl.LOCK_NB)

@@ -19,7 +19,7 @@ from sqlalchemy import JSON, Connection, MetaData, Table, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from deephealth.errors import InputError, UsageError
-from deephealth.service.store import migrate
+from deephealth.service.store import audit_log, migrate
 from deephealth.service.store.backup import COMMENT, FORMAT, Manifest
 from deephealth.service.store.blobs import Blobs
 from deephealth.service.store.database import Database
@@ -104,9 +104,18 @@ class Archive:
 
 
 def restore(
-    archive: Archive, database: Database, blobs: Blobs, data: Path, *, overwrite: bool = False, listener: Listener = silent
+    archive: Archive,
+    database: Database,
+    blobs: Blobs,
+    data: Path,
+    *,
+    who: str = "",
+    overwrite: bool = False,
+    listener: Listener = silent,
 ) -> None:
     """Put everything of a verified archive into `data` and `database`; with `overwrite` in place of what is there.
+
+    who: gets the entry in the audit log, which goes on from that of the archive.
 
     Call it while no service works there (`folder.replacing`). Raises UsageError when there are rows and not `overwrite`, InputError when
     the rows do not fit the tables or the disk has not room enough.
@@ -130,6 +139,7 @@ def restore(
     try:
         with migrate.changing(database.engine) as connection:
             _replace_rows(connection, archive)
+            audit_log.append(connection, who, "data.restore", {"made": archive.manifest.made, "bytes": archive.manifest.bytes})
     except (SQLAlchemyError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{archive.path} holds rows that do not fit the tables ({type(error).__name__}); nothing was changed.") from error
 
