@@ -2,7 +2,7 @@
 
 import { className, number } from '../i18n/index.svelte'
 import { teach as t } from '../i18n/teach'
-import { call } from './api'
+import { ApiError, call } from './api'
 import { byClass } from './folders'
 import { sentence } from './sentence'
 import { session } from './session.svelte'
@@ -111,8 +111,14 @@ export class OpenProject {
     this.stale = false
   }
 
-  #lastResults(): Promise<Results> {
-    return call<Results>(`/projects/${this.id}/results`)
+  /** Null for a project that was opened from a file: it brings its model, but no results of a training here. */
+  async #lastResults(): Promise<Results | null> {
+    try {
+      return await call<Results>(`/projects/${this.id}/results`)
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return null
+      throw error
+    }
   }
 
   #settle(): void {
