@@ -20,6 +20,7 @@ MODULES = {
     "start": "start",
     "memory": "memory",
     "service": "service",
+    "browser": "browser",
     "leakage": "leakage",
     "audit": "audit",
     "install": "install",

@@ -50,6 +50,14 @@ def test_a_benchmark_prints_its_line_on_phantom_films(name: str, bar: str, model
 
 
 @pytest.mark.slow
+def test_a_film_answered_in_the_browser_is_timed(model: Path, tmp_path: Path) -> None:
+    done = bench("--smoke", "--model", model, "browser", shared=str(tmp_path / "absent"), strict=False)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("browser: ")]
+    assert [line.split("; ")[-1].split(":")[0] for line in lines] == ["for information", "bar at most 50 ms"]
+
+
+@pytest.mark.slow
 def test_changed_copies_are_counted(model: Path, tmp_path: Path) -> None:
     done = bench("--smoke", "--model", model, "leakage", shared=str(tmp_path / "absent"))
     assert done.returncode == 0, done.stderr
@@ -64,6 +72,17 @@ def test_whole_processes_are_timed(model: Path) -> None:
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("start: ")]
     assert [line.split("; ")[-1].split(":")[0] for line in lines] == ["bar at most 0.3 s", "bar at most 1.5 s"]
+
+
+@pytest.mark.slow
+def test_the_service_is_asked_by_many_at_once(model: Path, tmp_path: Path) -> None:
+    done = bench("--smoke", "--model", model, "service", shared=str(tmp_path / "absent"))
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("service: ")]
+    assert [line.split("; ")[-1].split(":")[0] for line in lines] == [
+        "bar at most 2 s", "bar at most 2.5 x", "bar at most 10 x", "bar at most 0 requests", "bar at most 450 MB",
+    ]  # fmt: skip
+    assert "requests: met" in done.stdout
 
 
 @pytest.mark.slow
@@ -87,7 +106,7 @@ def test_the_list_names_what_can_be_asked_for() -> None:
     done = bench("--list")
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
-        "predict", "cores", "start", "memory", "leakage", "audit", "install", "keras", "coverage", "fine-tune",
+        "predict", "cores", "start", "memory", "service", "leakage", "audit", "install", "keras", "coverage", "fine-tune",
     ]  # fmt: skip
 
 

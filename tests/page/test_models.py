@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +149,25 @@ def test_a_strangers_card_stays_text(page_in: Any, page_service: Any) -> None:
     expect(page.get_by_text("<img src=x onerror='window.hurt = 1'>")).to_be_visible()
     assert page.evaluate("window.hurt") is None
     assert page.locator("main img").count() == 0
+
+
+def test_two_models_answer_the_films_of_a_project_and_a_verdict_is_given(page_in: Any, page_service: Any) -> None:
+    """The whole way: films of an example, a job, its verdict in words, its page in a window of its own."""
+    service = page_service.client
+    headers = {"X-Deephealth": "1"}
+    made = service.post("/api/v1/projects/examples", json={"kind": "clean", "per_class": 8}, headers=headers).raise_for_status().json()
+    for _ in range(600):
+        job = service.get(f"/api/v1/jobs/{made['job']['id']}").json()
+        if job["state"] not in ("queued", "running"):
+            break
+        time.sleep(0.1)
+    assert job["state"] == "done"
+    first, second = service.get("/api/v1/models").json()["models"][:2]
+    page = page_in("es", path=f"/models/compare?a={first['id']}&b={second['id']}&project={made['project']['id']}")
+    page.get_by_role("button", name="Comparar en estas radiografías").click()
+    verdict = page.locator(".verdict").first
+    expect(verdict).to_be_visible(timeout=120000)
+    expect(verdict).to_contain_text("puntos")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="La comparación completa").click()
+    expect(opened.value.locator("h1").first).to_be_visible()

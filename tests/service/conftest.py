@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -94,3 +96,22 @@ def service_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Abstra
         return running(ServiceConfig(**{"data": tmp_path_factory.mktemp("service"), "requests_per_minute": 0, **settings}), tls)
 
     return start
+
+
+@pytest.fixture
+def start_process(tmp_path: Path) -> Iterator[Callable[[], tuple[subprocess.Popen[str], httpx.Client]]]:
+    """Services in processes of their own, one after the other in one data folder, for what no thread can undergo, such as kill -9."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+
+        def start() -> tuple[subprocess.Popen[str], httpx.Client]:
+            command = [sys.executable, "-m", "deephealth", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            stack.enter_context(process)  # waits for it and closes its output
+            stack.callback(process.terminate)
+            assert process.stdout is not None
+            address = next(word for line in process.stdout for word in line.split() if word.startswith("http://"))
+            return process, stack.enter_context(httpx.Client(base_url=address, timeout=60))
+
+        yield start

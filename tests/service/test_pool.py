@@ -4,12 +4,14 @@ import hashlib
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deephealth.images.phantom import draw_phantom
 from deephealth.model.file import shipped_model_path
+from deephealth.service.answering.process import Worker
 from deephealth.service.answering.results import CannotAnswer
 from deephealth.service.answering.tasks import png
 
@@ -103,4 +105,46 @@ def test_a_film_that_needs_too_much_memory_is_refused_and_the_next_answered(star
     with pytest.raises(CannotAnswer, match="needs more memory") as caught:
         pool.answer_now(shipped_model_path(), buffer.getvalue(), "large.png")
     assert caught.value.code == "too-large"
+    assert pool.answer_now(shipped_model_path(), film, "a.png").kind == "png"
+
+
+def test_a_worker_grown_by_a_large_film_is_replaced(start_service: Any, film: bytes) -> None:
+    from io import BytesIO
+
+    from PIL import Image
+
+    buffer = BytesIO()
+    Image.new("L", (8000, 8000)).save(buffer, "PNG", compress_level=1)
+    pool = start_service().services.pool
+    pool.answer_now(shipped_model_path(), film, "a.png")
+    (before,) = [worker._process.pid for worker in pool._workers]
+    assert pool.answer_now(shipped_model_path(), buffer.getvalue(), "large.png").width == 8000
+    assert pool.answer_now(shipped_model_path(), film, "a.png").kind == "png"
+    assert [worker._process.pid for worker in pool._workers] != [before] and pool.restarts == 0
+
+
+def test_a_worker_is_told_nothing_that_it_does_not_need(start_service: Any, monkeypatch: pytest.MonkeyPatch, film: bytes) -> None:
+    monkeypatch.setenv("DEEPHEALTH_DATABASE_FOR_TESTS", "postgresql://ana:secret@host/films")
+    monkeypatch.setenv("DEEPHEALTH_MAX_PIXELS", "30000")
+    pool = start_service().services.pool
+    with pytest.raises(CannotAnswer, match="over the limit of 30,000"):
+        pool.answer_now(shipped_model_path(), film, "a.png")
+    (worker,) = pool._workers
+    assert b"secret" not in Path(f"/proc/{worker._process.pid}/environ").read_bytes()
+
+
+def test_a_film_that_ends_every_worker_is_refused_and_the_others_answered(
+    start_service: Any, film: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, ask = start_service(workers=2).services.pool, Worker.ask
+
+    async def hostile(self: Any, header: Any, body: Any) -> Any:
+        if header.get("name") == "hostile.png":
+            os.kill(self._process.pid, signal.SIGKILL)
+        return await ask(self, header, body)
+
+    monkeypatch.setattr(Worker, "ask", hostile)
+    with pytest.raises(CannotAnswer, match=r"^hostile.png could not be read: the program that read it ended") as caught:
+        pool.answer_now(shipped_model_path(), film, "hostile.png")
+    assert caught.value.code == "unreadable" and pool.restarts == 3
     assert pool.answer_now(shipped_model_path(), film, "a.png").kind == "png"

@@ -38,7 +38,7 @@ test('a cell of the confusion matrix says what it is, and an empty one is no but
 
 test('a lamp says its state in words', () => {
   expect(text(Lamp, { name: 'Leakage', lamp: { state: 'bad', text: 'Two patients stand on both sides.' } })).toBe(
-    'Leakage: problem Two patients stand on both sides.',
+    'Leakage: serious concern Two patients stand on both sides.',
   )
 })
 

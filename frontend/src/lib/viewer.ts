@@ -12,6 +12,8 @@ export type { Evidence, GreyFilm, View }
 export interface ViewerEvents {
   /** The reader changed the view. */
   view?: (view: View) => void
+  /** The box has another size, and so the film another scale. */
+  resized?: () => void
   /** A key for the page: "i", "h", "1".."9" and the like; true when it was used. */
   key?: (key: string) => boolean
 }
@@ -150,6 +152,7 @@ export class Viewer {
     this.#box = { width: Math.max(1, Math.round(size.inlineSize * ratio)), height: Math.max(1, Math.round(size.blockSize * ratio)) }
     this.#canvas.width = this.#box.width
     this.#canvas.height = this.#box.height
+    this.#events.resized?.()
     // A resized canvas is empty: drawn now, not with the next frame, it does not flicker.
     this.#renderer.draw({ view: this.#view, opacity: this.#film ? this.#opacity : 0, box: this.#box })
   }

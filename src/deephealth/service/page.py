@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, HTTPException, Response
 from fastapi.responses import FileResponse
 
 from deephealth.service.problems import ServiceProblem
@@ -42,8 +42,10 @@ def page(
     if_none_match: Annotated[str, Header()] = "",
 ) -> Response:
     """A file of the page; for every other address that a browser goes to, the page itself, which knows what lies there."""
+    if name.startswith("api/"):
+        raise HTTPException(404)
     own = PLACES.fullmatch(name)
-    if own or ("text/html" in accept and not name.startswith("api/") and name not in _names(_built())):
+    if own or ("text/html" in accept and name not in _names(_built())):
         return _serve("index.html", accept_encoding, if_none_match, status=200 if own else 404)
     return _serve(name, accept_encoding, if_none_match)
 

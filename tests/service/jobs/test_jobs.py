@@ -127,6 +127,8 @@ def test_a_model_is_evaluated_and_compared_on_the_films_it_has_not_learned_from(
     shipped = service.client.get("/api/v1/about").json()["serving"]
     compared = ended(service.client, service.client.post("/api/v1/jobs", json={**asked, "kind": "compare", "other": shipped}).json()["id"])
     assert compared["state"] == "done" and "report-html" in {entry["kind"] for entry in compared["artefacts"]}
+    told = service.client.get(f"/api/v1/jobs/{compared['id']}/events").text
+    assert '"event": "Note"' in told or "event: Note" in told, "the verdict is told in words"
     assert service.client.post("/api/v1/jobs", json={**asked, "kind": "compare"}).status_code == 422
 
 

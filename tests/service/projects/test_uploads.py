@@ -96,6 +96,27 @@ def test_an_upload_goes_on_after_a_restart(start_service: Any, film: Any, tmp_pa
     assert len(done["added"]["films"]) == 1
 
 
+@pytest.mark.slow
+def test_an_upload_goes_on_after_kill_9_in_the_middle_of_a_piece(film: Any, start_process: Any, tmp_path: Path) -> None:
+    data = film("normal", 1)
+    process, client = start_process()
+    made = client.post("/api/v1/projects", json={"name": "Films", "classes": ["normal"]}).json()
+    body = {"project": made["id"], "class": made["classes"][0]["id"], "name": "big.png", "bytes": len(data)}
+    upload = client.post("/api/v1/uploads", json=body).json()["id"]
+    client.patch(f"/api/v1/uploads/{upload}", content=data[:300], headers={"Upload-Offset": "0"})
+    part = uploads.part(tmp_path / "data", upload)
+    with socket.create_connection((client.base_url.host, client.base_url.port)) as line:
+        head = f"PATCH /api/v1/uploads/{upload} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpload-Offset: 300\r\nContent-Length: 400\r\n\r\n"
+        line.sendall(head.encode() + data[300:500])
+        _until(lambda: uploads.size(part) == 500)
+        process.kill()
+        process.wait()
+    _, client = start_process()
+    assert client.get(f"/api/v1/uploads/{upload}").json()["offset"] == 500
+    done = client.patch(f"/api/v1/uploads/{upload}", content=data[500:], headers={"Upload-Offset": "500"}).json()
+    assert done["added"]["problems"] == [] and len(done["added"]["films"]) == 1
+
+
 def test_a_file_whose_bytes_were_all_there_before_a_kill_is_finished(project: Any, film: Any, service: Any) -> None:
     data = film("normal", 1)
     upload = _begin(project, "big.png", data)["id"]

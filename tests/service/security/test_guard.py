@@ -14,9 +14,8 @@ from deephealth.service.security.protect import protect
 
 # Whatever is added here answers anyone who can reach the service.
 ANYONE = {
-    "GET /openapi.json", "HEAD /openapi.json", "GET /docs", "GET /healthz", "GET /readyz", "GET /api/v1/about", "POST /api/v1/session",
-    "GET /", "GET /read", "GET /teach", "GET /teach/{rest:path}", "GET /models", "GET /models/{rest:path}", "GET /help",
-    "GET /help/{rest:path}", "GET /accounts", "GET /sign-in", "GET /{name:path}",
+    "GET /openapi.json", "HEAD /openapi.json", "GET /docs", "GET /docs.css", "GET /healthz", "GET /readyz", "GET /api/v1/about",
+    "POST /api/v1/session", "GET /{name:path}", "HEAD /{name:path}",
 }  # fmt: skip
 
 

@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from sqlalchemy import func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import create_engine, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError, StatementError
 
 from deephealth.errors import DeepHealthError, MissingExtra, UsageError
 from deephealth.service.problems import ServiceProblem
@@ -48,6 +49,11 @@ def test_rows_come_back_as_they_went(database: Database) -> None:
     assert row.settings == {"epochs": 50, "names": ["ñ", None, 0.1]}
     assert row.created == 1764138460.123456
     assert row.deleted is None
+
+
+def test_what_is_no_number_is_refused_by_both(database: Database) -> None:
+    with pytest.raises((StatementError, ValueError), match="JSON compliant"), database.begin() as connection:
+        connection.execute(insert(projects).values(project(settings={"novelty": float("nan")})))
 
 
 def test_none_in_a_json_column_is_null(database: Database) -> None:
@@ -167,6 +173,34 @@ def test_begin_within_begin_is_told_instead_of_waiting_for_ever(tmp_path: Path, 
     with database.begin(), pytest.raises(ServiceProblem, match="busy"), database.begin():
         pass
     database.close()
+
+
+def test_a_postgresql_that_goes_away_is_told_and_found_again(postgres: str, postgres_url: str) -> None:
+    database, other = Database(postgres_url), create_engine(postgres)
+    door = Path(parse_qs(urlsplit(postgres).query)["host"][0]) / ".s.PGSQL.5432"
+    with other.connect() as beside:
+        door.rename(door.with_suffix(".away"))
+        try:
+            end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+            beside.execute(text(end), {"name": urlsplit(postgres_url).path[1:]})
+            for use in (database.read, database.begin):
+                with pytest.raises(ServiceProblem) as caught, use() as connection:
+                    connection.execute(select(projects))
+                assert (caught.value.status, caught.value.code) == (503, "storage-unreachable")
+        finally:
+            door.with_suffix(".away").rename(door)
+    with database.begin() as connection:
+        connection.execute(insert(projects).values(project()))
+    with pytest.raises(ServiceProblem, match="does not answer"), database.begin() as connection:
+        connection.execute(update(projects).values(name="half"))
+        mine = connection.scalar(text("SELECT pg_backend_pid()"))
+        with other.connect() as beside:
+            beside.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": mine})
+        connection.execute(select(projects))
+    with database.read() as connection:
+        assert connection.scalar(select(projects.c.name)) == "Tórax"
+    database.close()
+    other.dispose()
 
 
 @pytest.mark.parametrize("url", ["mysql://localhost/a", "nonsense", "sqlite://"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from deephealth.service.config import ServiceConfig
 from deephealth.service.store import quota
 from deephealth.service.store.backup import write_backup
 from deephealth.service.store.check import check
+from deephealth.service.store.folder import opened
 from deephealth.service.store.restore import Archive, restore
 
 
@@ -69,7 +72,7 @@ def test_a_full_disk_refuses_films_and_the_service_goes_on(start_service: Any, s
 
 @pytest.mark.slow
 def test_on_postgresql_a_restart_finds_everything_and_a_backup_moves_it_to_sqlite(
-    start_service: Any, postgres_url: str, tmp_path: Path
+    postgres_url: str, start_service: Any, tmp_path: Path
 ) -> None:
     service = start_service(database=postgres_url)
     project, one = begin(service.client)
@@ -87,6 +90,27 @@ def test_on_postgresql_a_restart_finds_everything_and_a_backup_moves_it_to_sqlit
     assert moved.client.get(f"/api/v1/projects/{project}").json() == before
     first = moved.client.get(f"/api/v1/projects/{project}/films").json()["films"][0]
     assert moved.client.get(first["image"]).status_code == 200
+
+
+@pytest.mark.slow
+def test_a_job_that_worked_when_the_backup_was_made_is_told_to_be_started_again(start_service: Any, tmp_path: Path) -> None:
+    service = start_service()
+    begun = service.client.post("/api/v1/projects/examples", json={"kind": "clean", "per_class": 8})
+    assert begun.status_code == 202, begun.text
+    job, project = begun.json()["job"]["id"], begun.json()["project"]["id"]
+    parts = service.services
+    write_backup(parts.database, parts.blobs, parts.config.data, tmp_path / "b.zip")
+    archive = Archive(tmp_path / "b.zip")
+    assert [row["state"] in ("queued", "running") for row in archive.rows("jobs")] == [True], "it ended too soon to show anything"
+    service.stop()
+    with opened(ServiceConfig(tmp_path / "moved"), new=True) as store:
+        restore(archive, store.database, store.blobs, store.data)
+    archive.close()
+    moved = start_service(data=tmp_path / "moved").client
+    while (found := moved.get(f"/api/v1/jobs/{job}").json())["state"] in ("queued", "running"):
+        time.sleep(0.1)
+    assert (found["state"], found["problem"]) == ("interrupted", "The files of this work are no longer there; start it again.")
+    assert moved.get(f"/api/v1/projects/{project}").status_code == 200
 
 
 def test_two_services_may_share_one_folder_and_database(start_service: Any) -> None:

@@ -8,11 +8,12 @@ import type { GreyFilm } from '../viewer'
  * A film's greys, decoded in the page; what the page cannot decode the service draws, if the film may leave the device.
  * Throws CannotDecode when it may not, ApiError when the service cannot either.
  */
-export async function greysOf(file: Blob, maySend: boolean): Promise<GreyFilm> {
+export async function greysOf(file: Blob, maySend: () => boolean): Promise<GreyFilm> {
   try {
     return await decodeFilm(file)
   } catch (error) {
-    if (!maySend || !(error instanceof CannotDecode)) throw error
+    // Asked only now: the reader may have turned the switch while the page was trying.
+    if (!maySend() || !(error instanceof CannotDecode)) throw error
     const body = new FormData()
     body.append('file', file, 'film')
     const answer = await ask('/previews', { method: 'POST', body })

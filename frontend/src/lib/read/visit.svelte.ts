@@ -3,12 +3,13 @@
  * another page and coming back finds everything as it was.
  */
 
-import { ask, call, ApiError } from '../api'
+import { ask, call, reach, spoken, ApiError } from '../api'
 import { CannotDecode, decodeFilm, type DecodedFilm } from '../decode'
 import { pathOf } from '../files'
 import { CannotRun, loadLocalModel, type LocalModel } from '../infer'
+import { session } from '../session.svelte'
 import { toasts } from '../toasts.svelte'
-import type { About, Answers, Example, ModelSummary, Prediction } from '../types'
+import type { Answers, Example, Language, ModelSummary, Prediction } from '../types'
 import type { GreyFilm, View } from '../viewer'
 import { number } from '../../i18n/index.svelte'
 import { read as t } from '../../i18n/read'
@@ -33,6 +34,8 @@ export class Film {
   thumbnail = $state('')
   /** The reader agreed that this film goes to the service although the page is to answer. */
   maySend = $state(false)
+  /** The language of its answer's sentences. */
+  language = $state<Language>('en')
   /** Its answer was made in this page. */
   here = $state(false)
   /** The reader asked for the numbers of this film although it was refused. */
@@ -88,7 +91,6 @@ class Visit {
   /** Films in the order of the table, for the keys that step through them. */
   order = $state.raw<Film[]>([])
 
-  about = $state.raw<About | null>(null)
   models = $state.raw<ModelSummary[]>([])
   examples = $state.raw<Example[] | null>(null)
   trouble = $state.raw<unknown>(null)
@@ -112,6 +114,8 @@ class Visit {
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor() {
+    // Someone got through to the service: what waits here need not wait any longer.
+    reach.addEventListener('answered', () => this.pause?.reason === 'offline' && this.#queue.wake())
     // Whoever wanted films kept on this device wants so tomorrow as well, with or without a network.
     const chosen = localStorage.getItem(LOCAL)
     if (chosen) this.goLocal(chosen)
@@ -119,17 +123,16 @@ class Visit {
 
   /** What the page must know before the first film: which model serves, which there are, which films to try. */
   async prepare(): Promise<void> {
-    const [about, models, examples] = await Promise.allSettled([
-      call<About>('/about'),
+    const [models, examples] = await Promise.allSettled([
       call<{ models: ModelSummary[] }>('/models'),
       call<{ examples: Example[] }>('/examples'),
+      session.load(),
     ])
-    if (about.status === 'fulfilled') this.about = about.value
     if (models.status === 'fulfilled') this.models = models.value.models.filter((model) => !model.archived)
     this.trouble = models.status === 'rejected' ? models.reason : null
     // No classroom model, no films to try: the same as an empty list.
     this.examples = examples.status === 'fulfilled' ? examples.value.examples : []
-    const serving = this.model || this.about?.serving
+    const serving = this.model || session.about?.serving
     if (this.local.state !== 'off' && serving && !this.#here.has(serving)) this.goLocal()
   }
 
@@ -137,7 +140,7 @@ class Visit {
 
   /** The model that answers for a film. */
   modelOf(film: Film | null): ModelSummary | null {
-    const id = film?.model || this.model || this.about?.serving
+    const id = film?.model || this.model || session.about?.serving
     return this.models.find((model) => model.id === id) ?? null
   }
 
@@ -165,7 +168,7 @@ class Visit {
   /** A synthetic film, answered by the classroom model. */
   try(example: Example, name: string): void {
     const film = new Film(name, async () => (await ask(example.href)).blob(), true)
-    film.model = this.about?.classroom ?? ''
+    film.model = session.about?.classroom ?? ''
     this.#take([film])
   }
 
@@ -181,7 +184,7 @@ class Visit {
     const path = pathOf(file)
     if (!(await isZip(file).catch(() => false))) return [new Film(path, async () => file)]
     try {
-      const inside = await unzip(file, this.about?.limits.file_bytes ?? 256e6)
+      const inside = await unzip(file, session.about?.limits.file_bytes ?? 256e6)
       if (!inside.length) toasts.say(t('empty_archive', { name: path }))
       return inside.map(({ name, read }) => new Film(`${path}/${name}`, read))
     } catch (error) {
@@ -250,7 +253,7 @@ class Visit {
 
   async #open(film: Film): Promise<GreyFilm> {
     if (!film.read) throw new Error(t('no_source'))
-    const greys = await greysOf(await film.read(), this.local.state === 'off' || film.maySend)
+    const greys = await greysOf(await film.read(), () => this.local.state === 'off' || film.maySend)
     if (!film.thumbnail) film.thumbnail = await thumbnailOf(greys)
     return greys
   }
@@ -305,7 +308,7 @@ class Visit {
   }
 
   async #answerThere(film: Film, file: Blob, signal: AbortSignal): Promise<void> {
-    const limit = this.about?.limits.file_bytes ?? Infinity
+    const limit = session.about?.limits.file_bytes ?? Infinity
     if (file.size > limit) {
       const megabytes = (bytes: number) => `${number(bytes / 1e6, 1)} MB`
       return this.#settle(film, 'failed', new ApiError(413, 'too-large', t('too_large', { name: film.title, size: megabytes(file.size), limit: megabytes(limit) })))
@@ -344,6 +347,7 @@ class Visit {
 
   #answered(film: Film, prediction: Prediction, labels: string[], here = false): void {
     film.here = here
+    film.language = spoken()
     film.prediction = { ...prediction, file: film.name }
     film.labels = labels
     this.#settle(film, 'answered')
@@ -381,7 +385,7 @@ class Visit {
   // ---- In the browser only --------------------------------------------------------------------------------------------
 
   /** From now on this page answers and nothing is sent; what was on its way is stopped and answered here. */
-  goLocal(id = this.model || this.about?.serving || ''): void {
+  goLocal(id = this.model || session.about?.serving || ''): void {
     this.#endLocal()
     localStorage.setItem(LOCAL, id)
     const waiting = this.#queue.cancel()

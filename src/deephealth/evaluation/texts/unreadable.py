@@ -68,6 +68,10 @@ _SENTENCES: tuple[tuple[str, str], ...] = (
         r"ocupa, descomprimido, más que el límite por radiografía; redúzcalo o aumente DEEPHEALTH_MAX_FILE_MB.",
     ),
     (
+        rf"holds more than {_NUMBER} films, the limit for one archive; split it\.",
+        r"contiene más de {0} radiografías, el límite por archivo comprimido; divídalo.",
+    ),
+    (
         rf"unpacks to more than the limit of {_NUMBER} MB for an archive; split it, or raise DEEPHEALTH_MAX_ARCHIVE_MB\.",
         r"ocupa, descomprimido, más de {0} MB, el límite por archivo zip; divídalo o aumente DEEPHEALTH_MAX_ARCHIVE_MB.",
     ),

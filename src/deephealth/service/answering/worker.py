@@ -22,6 +22,7 @@ from deephealth.service.answering.results import CannotAnswer
 if TYPE_CHECKING:
     from deephealth.service.answering.tasks import Tasks
 
+_GROWN = 320 * 2**20  # bytes: the libraries keep what a large film took, so a worker that has seen one is replaced
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 
 
@@ -39,7 +40,8 @@ def main(memory_mb: int, threads: int) -> None:
                 number = header.pop("number")
                 reply, data = _attempt(tasks, header, body)
                 del body
-                frames.send(channel, {**reply, "number": number}, data)
+                tired = reply.pop("tired", False) or _resident() > _GROWN
+                frames.send(channel, {**reply, "number": number, "tired": tired}, data)
                 del data
 
 
@@ -67,6 +69,13 @@ def _problem(error: Exception, name: str) -> frames.Header:
     elif not isinstance(error, DeepHealthError):
         sentence, tired = f"{name} could not be read ({type(error).__name__}); it may be damaged, export it again.", True
     return {"problem": {"code": code, "sentence": sentence}, "tired": tired}
+
+
+def _resident() -> int:
+    """Bytes of memory that this process holds."""
+    with contextlib.suppress(OSError), open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+    return 0  # no /proc on this system
 
 
 def _limit(memory_mb: int) -> None:

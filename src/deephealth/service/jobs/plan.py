@@ -17,6 +17,7 @@ from deephealth.datasets.index import canonical_label
 from deephealth.service.context import Services
 from deephealth.service.jobs.folder import JobFolder
 from deephealth.service.problems import ServiceProblem
+from deephealth.service.security.acts import note
 from deephealth.service.store import jobs, projects
 from deephealth.service.store.space import told_when_full
 from deephealth.service.store.tables import classes, films
@@ -48,6 +49,7 @@ def queue(parts: Services, kind: str, project: str | None, plan: Mapping[str, An
             atomic.write_json(folder.path / "plan.json", {**plan, "kind": kind, "threads": most, "synthetic": synthetic})
         with parts.database.begin() as connection:
             jobs.create(connection, folder.job, kind, project, {**plan, "synthetic": synthetic})
+            note(connection, "job.start", job=folder.job, kind=kind, project=project, films=len(found))
     except BaseException:
         folder.remove()
         raise

@@ -16,6 +16,7 @@ from deephealth.service.jobs.folder import ARTEFACTS, JobFolder
 from deephealth.service.models import registry
 from deephealth.service.problems import ServiceProblem
 from deephealth.service.schemas import problems
+from deephealth.service.security.acts import note
 from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.security.headers import REPORT_CONTENT_SECURITY
 from deephealth.service.store import jobs, projects
@@ -66,8 +67,9 @@ def get_job(job: PathId, parts: Parts, language: InLanguage) -> schemas.Job:
 @router.post("/jobs/{job}/cancel")
 def cancel(job: PathId, parts: Parts, language: InLanguage) -> schemas.Job:
     """Stop a job; one that has ended stays as it is."""
-    with parts.database.read() as connection:
+    with parts.database.begin() as connection:
         row = jobs.get(connection, job)
+        note(connection, "job.cancel", job=row.id)
     parts.supervisor.cancel(row)
     return views.job_view(parts, row, language)
 
@@ -96,11 +98,9 @@ def artefact(job: PathId, kind: str, parts: Parts) -> Response:
     path = JobFolder(parts.config.data, row.id).path / known.path if known else None
     if known is None or path is None or row.state != "done" or not path.is_file():
         raise ServiceProblem(404, "no-artefact", _NO_ARTEFACT)
-    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache"}
     inline = known.media.startswith("text/html")
+    headers = {"Cache-Control": "private, no-cache", **({"Content-Security-Policy": REPORT_CONTENT_SECURITY} if inline else {})}
     disposition = "inline" if inline else "attachment"
-    if inline:
-        headers["Content-Security-Policy"] = REPORT_CONTENT_SECURITY  # a report styles itself
     return FileResponse(path, media_type=known.media, filename=known.name, content_disposition_type=disposition, headers=headers)
 
 

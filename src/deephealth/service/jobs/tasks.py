@@ -17,7 +17,7 @@ from deephealth.model.file import Model
 from deephealth.service.jobs import results
 from deephealth.service.jobs.folder import JobFolder
 from deephealth.settings import atomic
-from deephealth.training.events import JsonLines, RunFinished, RunStarted, StageStarted, ignore
+from deephealth.training.events import JsonLines, Note, RunFinished, RunStarted, StageStarted, ignore
 from deephealth.training.recipe import Recipe, with_changes
 
 _EXAMPLE_SIZE = 256
@@ -73,10 +73,11 @@ def evaluate(folder: JobFolder, plan: dict[str, Any]) -> None:
 def compare(folder: JobFolder, plan: dict[str, Any]) -> None:
     """Compare two models on the films of the folder that neither has learned from."""
     from deephealth.evaluation.comparison.run import compare as compare_models
+    from deephealth.evaluation.comparison.sentences import ComparisonWords
 
     with JsonLines(folder.events) as events:
         events(RunStarted("compare", "films", 0, plan["threads"]))
-        compare_models(
+        found = compare_models(
             folder.path / "models" / "a.onnx",
             folder.path / "models" / "b.onnx",
             folder.films,
@@ -87,6 +88,8 @@ def compare(folder: JobFolder, plan: dict[str, Any]) -> None:
             threads=plan["threads"],
             listener=events,
         )
+        for sentence in ComparisonWords(plan["language"]).verdict(found):
+            events(Note(sentence))
         events(RunFinished("", str(folder.run / "report.html")))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deephealth.service.context import Services
 from deephealth.service.problems import ServiceProblem
+from deephealth.service.security.acts import note
 from deephealth.service.store.models import (
     ModelRow,
     change_model,
@@ -95,6 +96,7 @@ def change(services: Services, wanted: str, *, name: str | None = None, archived
         if serve:
             _refuse_archived(model, archived)
             serve_model(connection, None if ships else model.id)
+        note(connection, "model.change", model=model.id, renamed=name is not None, archived=archived, serves=serve)
     if serve:
         services.pool.warm = warm_path(services)
     return find(services, model.id)

@@ -21,10 +21,12 @@ from deephealth.images.codecs import printable
 from deephealth.service.answering.results import CannotAnswer, Inspected
 from deephealth.service.context import Services
 from deephealth.service.projects import schemas, views
+from deephealth.service.security import acts
 from deephealth.service.store import films, projects
 from deephealth.service.store.space import told_when_full
 
 Note = Callable[[Connection, dict[str, Any]], None]
+_MOST_MEMBERS = 10_000
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 
 
@@ -64,6 +66,9 @@ def unpacked(parts: Services, archive: Path, name: str) -> list[Sent]:
         members = parts.pool.members_now(archive, name)
     except CannotAnswer as error:
         return [Sent(name, problem=error)]
+    if len(members) > _MOST_MEMBERS:
+        sentence = f"{name} holds more than {_MOST_MEMBERS:,} films, the limit for one archive; split it."
+        return [Sent(name, problem=CannotAnswer("too-many-films", sentence))]
     return [
         Sent(shown_name(member.name.removeprefix(f"{name}/")), path=archive, member=member.member)
         if not member.problem
@@ -90,6 +95,8 @@ def add(parts: Services, project: str, class_id: str, files: Sequence[Sent], not
     added = {"films": [row["id"] for row in rows], "problems": problems}
     with parts.database.begin() as connection:
         films.add(connection, project, rows)
+        kept = acts.some(row["blob"] for row in rows)
+        acts.note(connection, "films.add", project=project, class_id=class_id, films=kept, refused=len(problems))
         if note is not None:
             note(connection, added)
     return added

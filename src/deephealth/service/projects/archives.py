@@ -22,6 +22,7 @@ from deephealth.service.problems import ServiceProblem
 from deephealth.service.projects import adding, archive, schemas, views
 from deephealth.service.projects.archive import ArchivedFilm, ArchivedProject
 from deephealth.service.schemas import problems
+from deephealth.service.security import acts
 from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.store import films, jobs, projects, uploads
 from deephealth.service.store.models import register_model
@@ -38,6 +39,8 @@ _MOST_MODEL = 500_000_000
 def save(project: PathId, parts: Parts) -> StreamingResponse:
     """The project as one file, to be kept or opened elsewhere: it names no file and no patient."""
     packed = archive.pack(parts, project)
+    with parts.database.begin() as connection:
+        acts.note(connection, "project.save", project=project)
     headers = {
         "Content-Disposition": f'attachment; filename="{archive.file_name(packed.description.name)}"',
         "Cache-Control": "no-store",
@@ -87,6 +90,7 @@ def _open(parts: Services, path: Path, language: Language) -> schemas.Project:
             projects.change(connection, project, settings=described.settings.model_dump())
             classes = [entry.id for entry in projects.classes_of(connection, project)]
             films.add(connection, project, [{**row, "class": classes[row["class"]]} for row in rows])
+            acts.note(connection, "project.open", project=project, films=acts.some(row["blob"] for row in rows))
         _keep_model(parts, opened, described, project)
     with parts.database.read() as connection:
         return views.project_view(connection, parts, project, language)

@@ -19,6 +19,7 @@ from deephealth.service.problems import ServiceProblem
 from deephealth.service.projects import adding, schemas, views
 from deephealth.service.projects.adding import Sent
 from deephealth.service.schemas import problems
+from deephealth.service.security import acts
 from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.store import films, projects, uploads
 from deephealth.service.store.space import told_when_full
@@ -97,6 +98,8 @@ def change_films(project: PathId, change: schemas.FilmsChange, parts: Parts, lan
         if "patient" in change.model_fields_set:
             values["patient"] = _patient(connection, project, change.patient)
         rows = films.change(connection, project, change.films, **values) if values else films.by_id(connection, project, change.films)
+        about = {"films": acts.some(row.id for row in rows), "class_id": change.class_, "deleted": change.deleted}
+        acts.note(connection, "films.change", project=project, changed=sorted(values), **about)
         return schemas.ChangedFilms(films=views.film_views(connection, project, rows, language))
 
 
@@ -136,7 +139,7 @@ def _add(parts: Services, project: str, class_id: str, key: str, form: Form, lan
         with parts.database.read() as connection:
             row = uploads.find(connection, upload)
         if row is None:
-            files = [sent for part in form.parts for sent in _sent(parts, part, form.data(part), stack)]
+            files = [sent for part in form.parts if part.field == "file" for sent in _sent(parts, part, form.data(part), stack)]
             added = adding.add(parts, project, class_id, files, lambda db, found: uploads.note(db, upload, project, class_id, found))
         else:
             added = row.added

@@ -13,6 +13,7 @@ from deephealth.service.jobs import plan
 from deephealth.service.jobs.views import job_view
 from deephealth.service.projects import schemas, views
 from deephealth.service.schemas import problems
+from deephealth.service.security.acts import note
 from deephealth.service.security.guard import viewer_or_editor
 from deephealth.service.store import jobs, projects
 
@@ -33,6 +34,7 @@ def create_project(new: schemas.NewProject, parts: Parts, language: InLanguage) 
     """Make a project."""
     with parts.database.begin() as connection:
         project = projects.create(connection, new.name, tuple(new.classes))
+        note(connection, "project.create", project=project)
         return views.project_view(connection, parts, project, language)
 
 
@@ -56,6 +58,7 @@ def change_project(project: PathId, change: schemas.ProjectChange, parts: Parts,
         if change.deleted is not None:
             values["deleted"] = (row.deleted or time.time()) if change.deleted else None
         projects.change(connection, project, **values)
+        note(connection, "project.change", project=project, changed=sorted(values), deleted=change.deleted)
         return views.project_view(connection, parts, project, language)
 
 
@@ -65,6 +68,7 @@ def delete_project(project: PathId, parts: Parts) -> None:
     with parts.database.begin() as connection:
         row = projects.get(connection, project)
         projects.change(connection, project, deleted=row.deleted or time.time())
+        note(connection, "project.delete", project=project)
 
 
 @router.post("/{project}/classes", status_code=201)
@@ -72,6 +76,7 @@ def add_class(project: PathId, new: schemas.NewClass, parts: Parts) -> schemas.P
     """Add a class at the end."""
     with parts.database.begin() as connection:
         class_id = projects.add_class(connection, project, new.name)
+        note(connection, "class.add", project=project, class_id=class_id)
         return views.class_view(projects.get_class(connection, project, class_id))
 
 
@@ -80,6 +85,7 @@ def change_class(project: PathId, class_id: PathId, change: schemas.ClassChange,
     """Rename a class, hide it with its films, or bring it back."""
     with parts.database.begin() as connection:
         projects.change_class(connection, project, class_id, name=change.name, deleted=change.deleted)
+        note(connection, "class.change", project=project, class_id=class_id, renamed=change.name is not None, deleted=change.deleted)
         return views.class_view(projects.get_class(connection, project, class_id))
 
 
@@ -88,6 +94,7 @@ def start_example(new: schemas.NewExample, parts: Parts, language: InLanguage) -
     """Make a project of synthetic films, with a shortcut planted or without; a job draws them."""
     with parts.database.begin() as connection:
         project = projects.create(connection, _EXAMPLES[new.kind][language == "es"], CLASSES)
+        note(connection, "project.create", project=project, example=new.kind)
         salt = projects.get(connection, project).salt
     job = plan.queue(parts, "example", project, {"example": new.kind, "per_class": new.per_class, "salt": salt})
     parts.supervisor.wake()

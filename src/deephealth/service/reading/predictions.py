@@ -24,6 +24,7 @@ from deephealth.service.reading.answers import Judge, judge_of
 from deephealth.service.reading.schemas import AnsweringModel, Answers, Prediction, Total
 from deephealth.service.schemas import problems
 from deephealth.service.security.guard import viewer
+from deephealth.service.store.space import told_when_full
 
 router = APIRouter(prefix="/api/v1", tags=["read"], dependencies=[viewer])
 
@@ -55,7 +56,7 @@ class _Film:
 @router.post(
     "/predictions",
     openapi_extra={"requestBody": _BODY},
-    responses=problems(400, 404, 413, 415, 422, 429, 503),
+    responses=problems(400, 404, 413, 415, 422, 429, 503, 507),
     summary="Answer films",
 )
 async def predict(
@@ -80,9 +81,7 @@ async def predict(
         async with _films(form, parts, registry.path_of(parts, chosen)) as films:
             if len(films) > config.films_per_request:
                 raise _too_many(config.films_per_request)
-            predictions = await _answer_all(films, judge, speaks, _AHEAD * config.workers)
-    for prediction in predictions:
-        parts.metrics.films.labels("unreadable" if prediction.error else "refused" if prediction.refused else "answered").inc()
+            predictions = await _answer_all(films, judge, speaks, parts)
     total = Total(total=round(1000 * (time.perf_counter() - start), 2))
     return Answers(model=AnsweringModel(id=chosen.id, name=chosen.name, labels=judge.labels), predictions=predictions, timings_ms=total)
 
@@ -137,13 +136,13 @@ def _failing(error: CannotAnswer) -> Ask:
 
 
 def _copy(data: memoryview, path: str) -> None:
-    with Path(path).open("wb") as file:
+    with told_when_full(), Path(path).open("wb") as file:
         file.write(data)
 
 
-async def _answer_all(films: Sequence[_Film], judge: Judge, speaks: Language, ahead: int) -> list[Prediction]:
+async def _answer_all(films: Sequence[_Film], judge: Judge, speaks: Language, parts: Services) -> list[Prediction]:
     """The answers in order, a few films in work at a time. A film that cannot be read is an answer among others, alone it is a problem."""
-    room = asyncio.Semaphore(ahead)
+    room = asyncio.Semaphore(_AHEAD * parts.config.workers)
 
     async def one(place: int, film: _Film) -> Prediction:
         async with room:
@@ -151,9 +150,11 @@ async def _answer_all(films: Sequence[_Film], judge: Judge, speaks: Language, ah
             try:
                 answer = await film.ask(place > 0)
             except CannotAnswer as error:
+                parts.metrics.films.labels("unreadable").inc()
                 if len(films) == 1:
                     raise _cannot(error, film.name) from error
                 return judge.unreadable(error, film.name, 1000 * (time.perf_counter() - start), speaks)
+            parts.metrics.films.labels("refused" if answer.refused else "answered").inc()
             return judge.prediction(answer, film.name, 1000 * (time.perf_counter() - start), speaks)
 
     tasks = [asyncio.create_task(one(place, film)) for place, film in enumerate(films)]

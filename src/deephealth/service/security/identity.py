@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deephealth.service.config import ServiceConfig
+from deephealth.service.security.acts import acting
 from deephealth.service.security.guard import ROLES, User, not_signed_in, public
 from deephealth.service.security.sessions import cookie
 from deephealth.service.store import accounts
@@ -32,6 +33,7 @@ class Identity:
         if scope["type"] == "http":
             user = await self._who(scope)
             scope.setdefault("state", {})["user"] = user
+            acting.set(user.name if user else "")
             if user is None and not public(scope["method"], scope["path"]):
                 raise not_signed_in()
         await self.app(scope, receive, send)

@@ -6,7 +6,8 @@ jobs/ID/...          what the jobs that had ended wrote
 manifest.json        how many of everything, and of each file its size and SHA-256; its own SHA-256 is the archive's comment
 
 Nothing is compressed: films and models are already, and a file that unpacks to what it weighs cannot be a bomb. Sessions and unfinished
-uploads stay behind: who is signed in is no part of what is kept. Passwords and tokens travel as the hashes they are kept as.
+uploads stay behind: who is signed in is no part of what is kept; of a job that still works only the row travels, so that it is told to be
+started again. Passwords and tokens travel as the hashes they are kept as.
 """
 
 from __future__ import annotations

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from deephealth.errors import DeepHealthError, MissingExtra, UsageError
@@ -17,6 +19,10 @@ from deephealth.service.store import migrate
 from deephealth.service.store.space import storage_full
 
 _BUSY_SECONDS = 15
+_BOTH: Mapping[str, Any] = {
+    "hide_parameters": True,  # what people wrote is for no log
+    "json_serializer": functools.partial(json.dumps, allow_nan=False),  # PostgreSQL takes no NaN, nor does any reader of the API
+}
 _URL = "expected sqlite:///FILE or postgresql://USER@HOST/NAME; change DEEPHEALTH_DATABASE or unset it."
 
 
@@ -77,14 +83,14 @@ def _engine(url: str) -> Engine:
         if parsed.drivername in ("postgresql", "postgres"):
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() == "postgresql":
-            return create_engine(parsed, pool_pre_ping=True, pool_size=10, hide_parameters=True)
+            return create_engine(parsed, pool_pre_ping=True, pool_size=10, **_BOTH)
     except ArgumentError as error:
         raise UsageError(f"The database's address is no URL, {_URL}") from error
     except ModuleNotFoundError as error:
         raise MissingExtra("PostgreSQL", "postgres") from error
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
         raise UsageError(f"The database's address begins with {parsed.drivername}, {_URL}")
-    engine = create_engine(parsed, pool_size=10, max_overflow=40, hide_parameters=True)  # what people wrote is for no log
+    engine = create_engine(parsed, pool_size=10, max_overflow=40, **_BOTH)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
@@ -116,7 +122,8 @@ def _told() -> Iterator[None]:
             raise storage_full() from error
         if name.startswith("SQLITE_BUSY") or name in ("40001", "40P01", "55P03"):
             raise _busy() from error
-        if error.connection_invalidated or name.startswith(("08", "57P")):
+        gone = error.connection_invalidated or (isinstance(error, OperationalError) and not name)  # psycopg has no code for no connection
+        if gone or name.startswith(("08", "57P", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_IOERR")):
             raise _unreachable() from error
         raise
 

@@ -146,7 +146,8 @@ def restore(
 
 def _present(connection: Connection) -> str:
     counts = {table.name: connection.scalar(select(func.count()).select_from(table)) for table in metadata.sorted_tables}
-    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    shown = [f"{counts[name]} {name}" for name in ("projects", "films", "models", "users") if counts[name]]
+    return ", ".join(shown or ["what was set"]) if any(counts.values()) else ""
 
 
 def _replace_rows(connection: Connection, archive: Archive) -> None:
