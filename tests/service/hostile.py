@@ -23,12 +23,13 @@ BOUNDARY = b"BoUnDaRy"
 
 @dataclass(frozen=True)
 class Upload:
-    """One multipart request. sound: the film itself is one, so that an answer is right too; what is hostile is all about it."""
+    """One multipart request, and the file in it. sound: the film itself is one, so that an answer is right too."""
 
     label: str
     body: bytes
     sound: bool = False
     content_type: bytes = b"multipart/form-data; boundary=" + BOUNDARY
+    file: bytes | None = None
 
 
 def uploads() -> list[Upload]:
@@ -40,7 +41,8 @@ def uploads() -> list[Upload]:
 
 def form(label: str, data: bytes, *, filename: bytes = b"film", sound: bool = False) -> Upload:
     """One file in the field `file`."""
-    return Upload(label, _part(b'Content-Disposition: form-data; name="file"; filename="' + filename + b'"', data) + _end(), sound)
+    body = _part(b'Content-Disposition: form-data; name="file"; filename="' + filename + b'"', data) + _end()
+    return Upload(label, body, sound, file=data)
 
 
 def _part(headers: bytes, data: bytes) -> bytes:

@@ -18,7 +18,9 @@ import httpx
 import psutil
 import pytest
 
+import deephealth
 from deephealth.images.phantom import draw_phantom
+from deephealth.images.phantom_dicom import dicom_bytes
 from deephealth.service.answering.pictures import png
 
 pytestmark = pytest.mark.slow
@@ -113,6 +115,8 @@ def answered_well(upload: Any, answer: httpx.Response) -> bool:
 def test_every_upload_gets_a_sentence_and_the_service_stays(served: Served, hostile: ModuleType, path: str) -> None:
     uploads = hostile.uploads()
     assert len(uploads) >= 200 and len({upload.label for upload in uploads}) == len(uploads)
+    if path == "/api/v1/previews":
+        uploads = uploads[::3]  # the same form, the same decoders
     if path == "films":
         project = served.client.post("/api/v1/projects", json={"name": "hostile", "classes": ["normal"]}).json()
         path = f"/api/v1/projects/{project['id']}/films?class={project['classes'][0]['id']}"
@@ -133,6 +137,18 @@ def test_every_upload_gets_a_sentence_and_the_service_stays(served: Served, host
     assert good.status_code == 200 and not good.json()["predictions"][0]["error"]
 
 
+@pytest.mark.parametrize("path", ["/api/v1/projects/archive", "/api/v1/models"])
+def test_what_is_no_saved_project_and_no_model_gets_a_sentence(served: Served, hostile: ModuleType, path: str) -> None:
+    files = [upload.file for upload in hostile.uploads()[::3] if upload.file is not None]
+    model = (Path(deephealth.__file__).parent / "data" / "deephealth-small.onnx").read_bytes()
+    damaged = [model[: len(model) * tenth // 10] for tenth in range(1, 10)]
+    damaged += [model[:place] + b"\xff" * 8 + model[place + 8 :] for place in (0, 9)]
+    answers = [served.client.post(path, content=file) for file in (*files, *damaged)]
+    assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
+    assert {answer.status_code for answer in answers} <= {400, 413, 415, 422}
+    assert served.client.get("/readyz").status_code == 200
+
+
 def test_nothing_is_written_outside_its_folder_and_nothing_is_left_within(served: Served, hostile: ModuleType) -> None:
     assert [path for path in served.folder.rglob("*") if hostile.MARKER in path.name] == []
     assert [path for place in ("/tmp", "/", str(Path.cwd())) for path in Path(place).glob(f"*{hostile.MARKER}*")] == []
@@ -140,6 +156,28 @@ def test_nothing_is_written_outside_its_folder_and_nothing_is_left_within(served
     for place in ("tmp", "data/incoming", "data/uploads"):
         assert [path for path in (served.folder / place).rglob("*") if path.is_file()] == [], place
     assert list((served.folder / "here").rglob("*")) == []
+
+
+def test_a_patient_is_named_in_no_log(served: Served) -> None:
+    name = "ZZDOE"
+    film = dicom_bytes(draw_phantom("viral", seed=6, size=160), seed=1, patient=1, film=1).replace(b"PHANTOM^0001", b"ZZDOE^JANE  ")
+    for sent in (
+        film,
+        film.replace(b"20260101", b"ZZDOEZZD"),
+        film[:-100],
+        film.replace(b"DS", b"ZZ"),
+    ):  # a library may quote what it cannot read
+        for path in ("/api/v1/predictions", "/api/v1/previews", f"/api/v1/predictions?model={name}", f"/api/v1/{name}"):
+            served.client.post(path, files={"file": (f"{name}.dcm", sent)}, data={name: f"{name} JANE"}, headers={"X-Name": name})
+    project = served.client.post("/api/v1/projects", json={"name": name, "classes": [name, f"{name} 2"]}).json()
+    place = f"/api/v1/projects/{project['id']}"
+    served.client.post(f"{place}/films?class={project['classes'][0]['id']}&name={name}", files={"file": (f"{name}.dcm", film)})
+    for method, path in (("GET", f"{place}?name={name}"), ("PATCH", f"/api/v1/projects/{name}"), ("GET", f"/{name}.dcm"), (name, "/")):
+        served.client.request(method, path, json={"name": name, name: name})
+    served.client.post("/api/v1/session", json={"name": name, "password": name})
+    served.client.post(f"{place}/jobs", json={"kind": "train"})
+    assert name not in served.log
+    assert name not in served.client.get("/api/v1/audit-log?limit=1000").text
 
 
 def test_memory_stays_bounded(served: Served) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from deephealth.images.phantom import draw_phantom
 from deephealth.model.file import shipped_model_path
+from deephealth.service.answering.process import Worker
 from deephealth.service.answering.results import CannotAnswer
 from deephealth.service.answering.tasks import png
 
@@ -130,3 +131,20 @@ def test_a_worker_is_told_nothing_that_it_does_not_need(start_service: Any, monk
         pool.answer_now(shipped_model_path(), film, "a.png")
     (worker,) = pool._workers
     assert b"secret" not in Path(f"/proc/{worker._process.pid}/environ").read_bytes()
+
+
+def test_a_film_that_ends_every_worker_is_refused_and_the_others_answered(
+    start_service: Any, film: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, ask = start_service(workers=2).services.pool, Worker.ask
+
+    async def hostile(self: Any, header: Any, body: Any) -> Any:
+        if header.get("name") == "hostile.png":
+            os.kill(self._process.pid, signal.SIGKILL)
+        return await ask(self, header, body)
+
+    monkeypatch.setattr(Worker, "ask", hostile)
+    with pytest.raises(CannotAnswer, match=r"^hostile.png could not be read: the program that read it ended") as caught:
+        pool.answer_now(shipped_model_path(), film, "hostile.png")
+    assert caught.value.code == "unreadable" and pool.restarts == 3
+    assert pool.answer_now(shipped_model_path(), film, "a.png").kind == "png"

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from deephealth import __version__
-from deephealth.service import docs, health, page, problems
+from deephealth.service import docs, health, page, problems, schemas
 from deephealth.service.answering.pool import Pool
 from deephealth.service.config import ServiceConfig
 from deephealth.service.context import Services
@@ -52,7 +52,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
                 await pool.stop()
                 database.close()
 
-    app = FastAPI(title="Deep Health", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Deep Health", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, responses=schemas.ANY_PROBLEM)
     app.add_exception_handler(problems.ServiceProblem, problems.handle)
     app.include_router(predictions.router)  # first: asked most, and routers are asked one after the other
     app.include_router(health.router)

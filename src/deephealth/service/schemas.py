@@ -68,3 +68,13 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {"description": _REASONS[status], "model": Problem, "content": {"application/problem+json": {"schema": schema}}}
         for status in statuses
     }
+
+
+# Of every endpoint: what the layers around it may answer, such as 401, 403, 408, 421, 429 and 503.
+ANY_PROBLEM: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "a problem",
+        "model": Problem,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+}

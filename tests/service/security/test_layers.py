@@ -151,9 +151,10 @@ def test_the_log_holds_the_path_as_a_pattern(service: Any, caplog: pytest.LogCap
         service.client.get("/api/v1/projects/DOE-JOHN?name=DOE-JOHN")
         service.client.get("/DOE-JOHN.png")
         service.client.get("/teach/DOE/JOHN")
-        service.client.get("/api/v1/DOE-JOHN/x")
+        service.client.get("/api/v1/heatmaps/DOE%0AJOHN.png")
     lines = [record.getMessage().split(" ", 1)[1].rsplit(" ", 3)[0] for record in caplog.records if record.name == "deephealth.access"]
-    assert lines[:4] == ["GET /api/v1/projects/{project}", "GET /{name}", "GET /{name}", "GET /{name}"]
+    assert lines[:2] == ["GET /api/v1/projects/{project}", "GET /{name:path}"]
+    assert lines[3] == "GET /api/v1/heatmaps/{token}.png" and "DOE" not in caplog.text
 
 
 # ---- bodies

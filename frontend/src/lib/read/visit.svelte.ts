@@ -3,13 +3,13 @@
  * another page and coming back finds everything as it was.
  */
 
-import { ask, call, reach, ApiError } from '../api'
+import { ask, call, reach, spoken, ApiError } from '../api'
 import { CannotDecode, decodeFilm, type DecodedFilm } from '../decode'
 import { pathOf } from '../files'
 import { CannotRun, loadLocalModel, type LocalModel } from '../infer'
 import { session } from '../session.svelte'
 import { toasts } from '../toasts.svelte'
-import type { Answers, Example, ModelSummary, Prediction } from '../types'
+import type { Answers, Example, Language, ModelSummary, Prediction } from '../types'
 import type { GreyFilm, View } from '../viewer'
 import { number } from '../../i18n/index.svelte'
 import { read as t } from '../../i18n/read'
@@ -34,6 +34,8 @@ export class Film {
   thumbnail = $state('')
   /** The reader agreed that this film goes to the service although the page is to answer. */
   maySend = $state(false)
+  /** The language of its answer's sentences. */
+  language = $state<Language>('en')
   /** Its answer was made in this page. */
   here = $state(false)
   /** The reader asked for the numbers of this film although it was refused. */
@@ -345,6 +347,7 @@ class Visit {
 
   #answered(film: Film, prediction: Prediction, labels: string[], here = false): void {
     film.here = here
+    film.language = spoken()
     film.prediction = { ...prediction, file: film.name }
     film.labels = labels
     this.#settle(film, 'answered')

@@ -8,28 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
-import subprocess
-import sys
 from collections import OrderedDict
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 from deephealth.service.answering import frames
+from deephealth.service.answering.process import Worker
 from deephealth.service.answering.results import Answer, CannotAnswer, Facts, Inspected, Member
 from deephealth.service.config import ServiceConfig
 from deephealth.service.problems import ServiceProblem
-from deephealth.settings import threads
 
 T = TypeVar("T")
 Body = bytes | memoryview
 _START_SECONDS = 60.0
 _FACTS_KEPT = 64
+_ATTEMPTS = 3
 _MOST_FILMS = 1000  # of one worker: what a decoder's library leaks is given back then
-_NEEDED = ("PATH", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "VIRTUAL_ENV")
-_NEEDED_BEGINNINGS = ("DEEPHEALTH_MAX_", "DEEPHEALTH_CACHE_", "LC_", "PYTHON", "COVERAGE")
 _DIED = "could not be read: the program that read it ended; it may be damaged, export it again."
 
 
@@ -48,7 +43,7 @@ class Pool:
         self.restarts = 0  # workers that died or were ended for overrunning
         self.waiting = 0
         self.warm: Path | None = None  # the model that a new worker loads before its first film
-        self._workers: set[_Worker] = set()
+        self._workers: set[Worker] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._facts: OrderedDict[Path, Facts] = OrderedDict()
         self._stopped = False
@@ -56,7 +51,7 @@ class Pool:
     async def start(self) -> None:
         """Start the workers without waiting for them. Called once, in the service's event loop."""
         self._loop = asyncio.get_running_loop()
-        self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
+        self._idle: asyncio.LifoQueue[Worker] = asyncio.LifoQueue()
         for _ in range(self.config.workers):
             self._in_background(self._add_worker())
 
@@ -167,9 +162,9 @@ class Pool:
         return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
 
     async def _call(self, header: frames.Header, body: Body = b"", *, patient: bool = False) -> tuple[frames.Header, bytes]:
-        """One task for one worker. Tried again once when the worker ends: it may have died before the task."""
+        """One task for one worker; tried again when the worker ends, which need not be its fault, until three have ended with it."""
         name = str(header.get("name", "The file"))
-        for _ in range(2):
+        for _ in range(_ATTEMPTS):
             worker = await self._wait(patient)
             reply = await self._ask(worker, header, body, name)
             if reply is not None:
@@ -177,7 +172,7 @@ class Pool:
             patient = True
         raise CannotAnswer("unreadable", f"{name} {_DIED}")
 
-    async def _wait(self, patient: bool) -> _Worker:
+    async def _wait(self, patient: bool) -> Worker:
         if not patient and self.waiting >= self.config.queue:
             raise busy()
         self.waiting += 1
@@ -186,7 +181,7 @@ class Pool:
         finally:
             self.waiting -= 1
 
-    async def _ask(self, worker: _Worker, header: frames.Header, body: Body, name: str) -> tuple[frames.Header, bytes] | None:
+    async def _ask(self, worker: Worker, header: frames.Header, body: Body, name: str) -> tuple[frames.Header, bytes] | None:
         """The reply, or None when the worker has ended."""
         well = False
         try:
@@ -203,21 +198,21 @@ class Pool:
             self._give_back(worker, well)
         return reply
 
-    def _give_back(self, worker: _Worker, well: bool) -> None:
+    def _give_back(self, worker: Worker, well: bool) -> None:
         if well and worker.served < _MOST_FILMS and not worker.tired:
             self._idle.put_nowait(worker)
             return
         self.restarts += not well
         self._in_background(self._replace(worker))
 
-    async def _replace(self, worker: _Worker) -> None:
+    async def _replace(self, worker: Worker) -> None:
         await self._end(worker)
         await self._add_worker()
 
     async def _add_worker(self) -> None:
         pause = 0.5
         while not self._stopped:
-            worker = _Worker(self.config)
+            worker = Worker(self.config)
             self._workers.add(worker)
             try:
                 await asyncio.wait_for(worker.ready(self.warm), _START_SECONDS)
@@ -229,7 +224,7 @@ class Pool:
                 self._idle.put_nowait(worker)
                 return
 
-    async def _end(self, worker: _Worker) -> None:
+    async def _end(self, worker: Worker) -> None:
         self._workers.discard(worker)
         await asyncio.to_thread(worker.end)
 
@@ -237,44 +232,6 @@ class Pool:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-class _Worker:
-    """One worker process and the socket to it."""
-
-    def __init__(self, config: ServiceConfig) -> None:
-        self.served = 0
-        self.up = False
-        self.tired = False
-        self._channel, theirs = socket.socketpair()
-        self._channel.setblocking(False)
-        count = max(1, threads.resolve(config.threads or None) // config.workers)
-        command = [sys.executable, "-m", "deephealth.service.answering.worker", str(config.worker_memory_mb), str(count)]
-        with theirs:
-            # Its standard input is the socket; what libraries print goes to standard error and can never mix with an answer.
-            self._process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env=_environment())  # noqa: S603
-
-    async def ready(self, model: Path | None) -> None:
-        """Returns when the worker has said that it is there, and has loaded `model` (one that is not usable is told with its films)."""
-        await frames.next_frame(self._channel)
-        if model is not None:
-            await self.ask({"do": "warm", "model": str(model)}, b"")
-        self.up = True
-
-    async def ask(self, header: frames.Header, body: Body) -> tuple[frames.Header, bytes]:
-        """One task and its reply. FrameError when the reply is to another."""
-        self.served += 1
-        reply, data = await frames.exchange(self._channel, {**header, "number": self.served}, body)
-        if reply.pop("number", None) != self.served:
-            raise frames.FrameError("an answer to another question")
-        self.tired = bool(reply.pop("tired", False))
-        return reply, data
-
-    def end(self) -> None:
-        """End the process at once."""
-        self._channel.close()
-        self._process.kill()
-        self._process.wait()
 
 
 def busy() -> ServiceProblem:
@@ -300,12 +257,3 @@ def _checked(reply: tuple[frames.Header, bytes]) -> tuple[frames.Header, bytes]:
     if problem := header.get("problem"):
         raise CannotAnswer(str(problem["code"]), str(problem["sentence"]))
     return reply
-
-
-def _environment() -> dict[str, str]:
-    """What a worker needs of the service's environment; never the database's address, in which a password may stand.
-
-    Numeric libraries start no pools of their own; glibc keeps few arenas, so that memory given back is memory used again.
-    """
-    kept = {name: value for name, value in os.environ.items() if name in _NEEDED or name.startswith(_NEEDED_BEGINNINGS)}
-    return {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}

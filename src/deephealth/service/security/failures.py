@@ -21,6 +21,7 @@ from deephealth.service.problems import ServiceProblem
 from deephealth.service.security.wording import HTTP_SENTENCES, validation_sentences
 from deephealth.service.store.space import is_full, storage_full
 
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _access = logging.getLogger("deephealth.access")
 _errors = logging.getLogger("deephealth.errors")
 
@@ -55,7 +56,8 @@ class Failures:
         finally:
             milliseconds = 1000 * (time.perf_counter() - began)
             client = scope["client"][0] if scope.get("client") else "-"
-            _access.info("%s %s %s %d %.0f ms", client, scope["method"], template(scope), status, milliseconds)
+            method = scope["method"] if scope["method"] in _METHODS else "-"  # which a client may invent too
+            _access.info("%s %s %s %d %.0f ms", client, method, template(scope), status, milliseconds)
 
 
 class _Broken(Exception):
@@ -77,17 +79,8 @@ def internal(error: BaseException) -> ServiceProblem:
 
 
 def template(scope: Scope) -> str:
-    """The request's path with every part that a client chose replaced by its name; "-" where no route took the request."""
-    if "endpoint" not in scope:
-        return "-"
-    chosen = {str(value): name for name, value in scope.get("path_params", {}).items()}
-    whole = scope["path"].removeprefix("/")
-    if whole in chosen:
-        return f"/{{{chosen[whole]}}}"
-    for value, name in chosen.items():
-        if "/" in value:
-            return f"{scope['path'].removesuffix(value)}{{{name}}}"
-    return "/".join(f"{{{chosen[part]}}}" if part in chosen else part for part in scope["path"].split("/"))
+    """The pattern of the route that took the request, such as /api/v1/projects/{project}; "-" for none. Nothing of it is the client's."""
+    return str(getattr(scope.get("route"), "path", "-"))
 
 
 def add_handlers(app: FastAPI) -> None:

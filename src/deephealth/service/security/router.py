@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from deephealth.service.context import Parts
 from deephealth.service.problems import ServiceProblem
+from deephealth.service.schemas import problems
 from deephealth.service.security import schemas, sessions
 from deephealth.service.security.guard import Me, User, admin, allows, viewer
 from deephealth.service.security.limits import address
@@ -18,7 +19,7 @@ from deephealth.service.times import iso, iso_or_none
 router = APIRouter(prefix="/api/v1", tags=["accounts"])
 
 
-@router.post("/session")
+@router.post("/session", responses=problems(401, 409, 422, 429))
 def open_session(asked: schemas.SignIn, parts: Parts, request: Request, response: Response) -> schemas.Who:
     """Sign in: the answer sets the session's cookie."""
     if parts.config.access != "accounts":
@@ -41,7 +42,7 @@ def close_session(parts: Parts, me: Me, request: Request, response: Response, ev
     sessions.forget_cookie(response)
 
 
-@router.put("/session/password", status_code=204, dependencies=[viewer])
+@router.put("/session/password", status_code=204, dependencies=[viewer], responses=problems(401, 403, 409, 422, 429))
 def new_password(asked: schemas.NewPassword, parts: Parts, me: Me, response: Response) -> None:
     """Change one's own password; every session ends, this one too."""
     _only_signed_in(me)
@@ -56,7 +57,7 @@ def list_users(parts: Parts) -> schemas.AccountList:
         return schemas.AccountList(users=[_account(row) for row in accounts.all_users(connection)])
 
 
-@router.post("/users", status_code=201, dependencies=[admin])
+@router.post("/users", status_code=201, dependencies=[admin], responses=problems(409, 422))
 def add_user(asked: schemas.NewAccount, parts: Parts, me: Me) -> schemas.Account:
     """Add a user."""
     hashed = parts.accounts.passwords.hash(asked.password)
@@ -67,7 +68,7 @@ def add_user(asked: schemas.NewAccount, parts: Parts, me: Me) -> schemas.Account
         return _account({**row, "seen": None})
 
 
-@router.patch("/users/{name}", dependencies=[admin])
+@router.patch("/users/{name}", dependencies=[admin], responses=problems(404, 409, 422))
 def change_user(name: str, asked: schemas.AccountChange, parts: Parts, me: Me) -> schemas.Account:
     """Change a user's role or password, disable or enable them."""
     hashed = parts.accounts.passwords.hash(asked.password) if asked.password else None
@@ -79,7 +80,7 @@ def change_user(name: str, asked: schemas.AccountChange, parts: Parts, me: Me) -
         return _account({"seen": None, **next(user for user in accounts.all_users(connection) if user["name"] == row["name"])})
 
 
-@router.delete("/users/{name}", status_code=204, dependencies=[admin])
+@router.delete("/users/{name}", status_code=204, dependencies=[admin], responses=problems(404, 409))
 def remove_user(name: str, parts: Parts, me: Me) -> None:
     """Remove a user with their sessions and tokens."""
     with parts.database.begin() as connection:
@@ -95,7 +96,7 @@ def list_tokens(parts: Parts, me: Me) -> schemas.TokenList:
         return schemas.TokenList(tokens=[_token(row) for row in accounts.tokens_of(connection, me.name)])
 
 
-@router.post("/tokens", status_code=201, dependencies=[viewer])
+@router.post("/tokens", status_code=201, dependencies=[viewer], responses=problems(403, 409, 422))
 def add_token(asked: schemas.NewToken, parts: Parts, me: Me) -> schemas.MadeToken:
     """Make a token for a program; its secret is told this once."""
     _only_signed_in(me)
@@ -113,7 +114,7 @@ def add_token(asked: schemas.NewToken, parts: Parts, me: Me) -> schemas.MadeToke
     return schemas.MadeToken(token=secret, **_token(row).model_dump())
 
 
-@router.delete("/tokens/{identifier}", status_code=204, dependencies=[viewer])
+@router.delete("/tokens/{identifier}", status_code=204, dependencies=[viewer], responses=problems(404))
 def remove_token(identifier: str, parts: Parts, me: Me) -> None:
     """Revoke one of one's own tokens."""
     with parts.database.begin() as connection:
