@@ -1,4 +1,4 @@
-import { dictionary } from './index.svelte'
+import { chosen, dictionary } from './index.svelte'
 
 export const models = dictionary({
   title: ['Models', 'Modelos'],
@@ -109,3 +109,10 @@ export const models = dictionary({
   comparison_stopped: ['The comparison was stopped.', 'La comparación se detuvo.'],
   same_model: ['Choose two different models.', 'Elija dos modelos distintos.'],
 })
+
+/** The name of an operating point: those that Deep Health gives in the reader's language, others as they are. */
+export function pointName(name: string): string {
+  const found = /^(sensitivity|specificity) (0\.\d+)$/.exec(name)
+  if (!found || chosen.language === 'en') return name
+  return `${models(found[1] as 'sensitivity' | 'specificity').toLowerCase()} ${found[2]!.replace('.', ',')}`
+}
