@@ -500,5 +500,8 @@ def test_nothing_sticks_out_or_jumps_at_any_width(page_in: Any, films: list[Path
     axe(page)
     give(page, *films[1:4])
     whole(page)
+    shoot(page, f"read-table-{width}-{theme}")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     axe(page)
+    page.get_by_role("button", name=f"Abrir {films[2].name}").click()
+    expect(page.locator("main .caption")).to_have_text(films[2].name)

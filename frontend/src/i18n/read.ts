@@ -95,7 +95,7 @@ export const read = dictionary({
   // Refused, unreadable, failed
   refused: ['Refused', 'Rechazada'],
   refused_title: ['The model should not judge this film', 'El modelo no debe juzgar esta radiografía'],
-  refused_novelty: ['Check that it is a frontal chest film, upright, with nothing around it, of a patient like those the model learned from. The card says which those are; another model can be chosen above.', 'Compruebe que es una radiografía frontal de tórax, derecha, sin nada alrededor, de un paciente como aquellos de los que aprendió el modelo. La ficha dice cuáles son; arriba puede elegir otro modelo.'],
+  refused_novelty: ['Check that it is a frontal chest film, upright, with nothing around it, of a patient like those the model learned from. The card says which those are. Or choose another model.', 'Compruebe que es una radiografía frontal de tórax, derecha, sin nada alrededor, de un paciente como aquellos de los que aprendió el modelo. La ficha dice cuáles son. O elija otro modelo.'],
   refused_tags: ['Choose the frontal (PA or AP) chest film of this study.', 'Elija la radiografía frontal (PA o AP) de tórax de este estudio.'],
   show_numbers: ['Show the numbers anyway', 'Mostrar los números de todos modos'],
   hide_numbers: ['Hide the numbers', 'Ocultar los números'],
