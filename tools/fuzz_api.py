@@ -25,18 +25,17 @@ def fuzz(seconds: int, folder: Path) -> tuple[int, str]:
     """(exit code of schemathesis or 1, what it printed and what the service logged besides requests)."""
     command = [sys.executable, "-m", "deephealth.cli.main", "serve", "--port", "0", "--data-dir", str(folder / "data"), "--workers", "1"]
     with (folder / "log").open("wb") as log:
-        service = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+        service = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)  # noqa: S603
     try:
         url = _address(service, folder / "log")
         _fill(url)
-        found = subprocess.run(
-            [Path(sys.executable).with_name("schemathesis"), "run", f"{url}/openapi.json", "--max-time", str(seconds), "--checks", CHECKS]
-            + ["--request-timeout", "30", "--generation-allow-x00", "true", "--warnings", "off", "--continue-on-failure"]
-            # It has no way to make an archive; tests/service/test_malformed_uploads.py sends hostile ones.
-            + ["--exclude-path", "/api/v1/projects/archive"]
-            + ["--suppress-health-check", "all", "--no-color", "-H", "X-Deephealth: 1"],
-            cwd=folder, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        program = Path(sys.executable).with_name("schemathesis")
+        options = ["--max-time", str(seconds), "--checks", CHECKS, "--request-timeout", "30", "--generation-allow-x00", "true"]
+        # It has no way to make an archive; tests/service/test_malformed_uploads.py sends hostile ones.
+        options += ["--exclude-path", "/api/v1/projects/archive", "--continue-on-failure", "--no-color", "-H", "X-Deephealth: 1"]
+        options += ["--suppress-health-check", "all", "--warnings", "off"]
+        whole = [program, "run", f"{url}/openapi.json", *options]
+        found = subprocess.run(whole, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
         lives = service.poll() is None and httpx.get(f"{url}/readyz", timeout=30).status_code == 200
     finally:
         service.terminate()

@@ -66,7 +66,7 @@ def _serve(options: argparse.Namespace) -> int:
     if options.check:
         print(self_check.self_check(dataclasses.replace(config, access="local")), flush=True)
         return 0
-    access = run.who_may_use_it(config.database_url, config.data, accounts_wanted=options.accounts, open_to_all=options.open)
+    access = run.who_may_use_it(config, accounts_wanted=options.accounts, open_to_all=options.open)
     run.run(dataclasses.replace(config, access=access), options.host, options.port, _tls(options), listening=_say)
     return 0
 

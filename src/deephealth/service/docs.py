@@ -44,7 +44,8 @@ def page(openapi: Mapping[str, Any]) -> str:
     """The page of an OpenAPI description."""
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
-        f'<title>{_safe(openapi["info"]["title"])} API</title><link rel="stylesheet" href="/docs.css"></head><body>',
+        f'<title>{_safe(openapi["info"]["title"])} API</title><link rel="icon" href="/icon.svg">',
+        '<link rel="stylesheet" href="/docs.css"></head><body>',
         f"<h1>{_safe(openapi['info']['title'])} API, version {_safe(openapi['info']['version'])}</h1>",
         "<p>For research and education. Not a medical device. Errors are application/problem+json; sentences come in the language of "
         'Accept-Language (en, es). For programs: <a href="/openapi.json">/openapi.json</a>.</p>',

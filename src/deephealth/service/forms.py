@@ -21,6 +21,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 
 from deephealth.service.problems import ServiceProblem
+from deephealth.service.store.space import told_when_full
 
 _LONGEST_NAME = 400
 _LONGEST_FIELD = 4096
@@ -57,7 +58,7 @@ async def received(request: Request, folder: Path, most_bytes: int, most_files: 
     """Read the request's multipart body; what it holds is there until the block ends.
 
     folder: where the bytes are kept meanwhile. ServiceProblem 415 when it is no multipart body, 400 when it is damaged, 413 when it has
-    more than `most_bytes` bytes or `most_files` files.
+    more than `most_bytes` bytes or `most_files` files, 507 when the disk is full.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data" or not 0 < len(options.get(b"boundary", b"")) <= _LONGEST_BOUNDARY:
@@ -65,8 +66,9 @@ async def received(request: Request, folder: Path, most_bytes: int, most_files: 
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:
         reader = _Reader(options[b"boundary"], file, most_files)
-        await reader.read(request, most_bytes)
-        file.flush()
+        with told_when_full():
+            await reader.read(request, most_bytes)
+            file.flush()
         if not reader.written:
             yield reader.form
             return
@@ -108,14 +110,14 @@ class _Reader:
                 self._parser.write(chunk)
             self._parser.finalize()
         except (FormParserError, ClientDisconnect) as error:
-            raise _damaged() from error
+            raise damaged() from error
         if not self._ended:
-            raise _damaged()
+            raise damaged()
 
     def _on_part_begin(self) -> None:
         self._parts += 1
         if self._parts > _MOST_PARTS:
-            raise _damaged()
+            raise damaged()
         self._headers.clear()
         self._part = None
 
@@ -129,7 +131,7 @@ class _Reader:
 
     def _refuse_long_header(self) -> None:
         if len(self._header_name) + len(self._header_value) > _LONGEST_HEADER:
-            raise _damaged()
+            raise damaged()
 
     def _on_header_end(self) -> None:
         self._headers[bytes(self._header_name).lower()] = bytes(self._header_value)
@@ -148,7 +150,7 @@ class _Reader:
         if self._part is None:
             self._value += data[start:end]
             if len(self._value) > _LONGEST_FIELD:
-                raise _damaged()
+                raise damaged()
             return
         self._file.write(memoryview(data)[start:end])
         self.written += end - start
@@ -181,7 +183,8 @@ def _not_multipart() -> ServiceProblem:
     )
 
 
-def _damaged() -> ServiceProblem:
+def damaged() -> ServiceProblem:
+    """The answer to a body that ends too soon or is no multipart body."""
     return ServiceProblem(
         400,
         "damaged-upload",

@@ -19,24 +19,17 @@ from deephealth.service.config import Access, ServiceConfig
 from deephealth.service.models.registry import shipped
 from deephealth.service.security.listening import Tls, check, server_options
 from deephealth.service.store import accounts, folder
-from deephealth.service.store.blobs import Blobs
-from deephealth.service.store.database import Database
 from deephealth.service.store.models import register_model
 
 _GRACE_SECONDS = 5
 
 
-def who_may_use_it(database_url: str, data: Path, *, accounts_wanted: bool, open_to_all: bool) -> Access:
+def who_may_use_it(config: ServiceConfig, *, accounts_wanted: bool, open_to_all: bool) -> Access:
     """Accounts as soon as there is one, or where they are asked for; UsageError when they are and there is none."""
     if open_to_all:
         return "open"
-    folder.make(data)
-    database = Database(database_url)
-    try:
-        with database.read() as connection:
-            some = bool(accounts.all_users(connection))
-    finally:
-        database.close()
+    with folder.opened(config, new=True) as store, store.database.read() as connection:
+        some = bool(accounts.all_users(connection))
     if accounts_wanted and not some:
         raise UsageError("There is no account yet, so nobody could sign in; make one first: deephealth user add NAME --role admin")
     return "accounts" if some else "local"
@@ -45,27 +38,30 @@ def who_may_use_it(database_url: str, data: Path, *, accounts_wanted: bool, open
 def take_in(config: ServiceConfig, files: Sequence[Path], *, classroom: bool) -> None:
     """Register model files, with the report beside each where there is one. ModelFileError for one that is not usable."""
     if files:
-        asyncio.run(_take_in(config, files, classroom))
+        with folder.in_use(config.data), folder.opened(config, new=True) as store:
+            asyncio.run(_take_in(config, store, files, classroom))
 
 
-async def _take_in(config: ServiceConfig, files: Sequence[Path], classroom: bool) -> None:
-    folder.make(config.data)
-    pool, database, blobs = Pool(config), Database(config.database_url), Blobs(config.data / "blobs")
+async def _take_in(config: ServiceConfig, store: folder.Store, files: Sequence[Path], classroom: bool) -> None:
+    pool = Pool(config)
     await pool.start()
     try:
         for path in files:
             facts = await pool.check(path.resolve())
             if facts["sha256"] != shipped().id:
-                name, report, evaluation = facts["record"]["name"], _beside(path, "report.html"), _beside(path, "report.json")
-                with database.begin() as connection:
-                    register_model(
-                        connection, blobs, path, name=name, origin="imported", report=report, evaluation=evaluation, classroom=classroom
-                    )
+                _register(store, path, facts["record"]["name"], classroom)
     except CannotAnswer as error:
         raise ModelFileError(error.sentence) from error
     finally:
         await pool.stop()
-        database.close()
+
+
+def _register(store: folder.Store, path: Path, name: str, classroom: bool) -> None:
+    report, evaluation = _beside(path, "report.html"), _beside(path, "report.json")
+    with store.database.begin() as connection:
+        register_model(
+            connection, store.blobs, path, name=name, origin="imported", classroom=classroom, report=report, evaluation=evaluation
+        )
 
 
 def _beside(path: Path, name: str) -> Path | None:

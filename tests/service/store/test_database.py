@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from sqlalchemy import create_engine, func, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, StatementError
 
 from deephealth.errors import DeepHealthError, MissingExtra, UsageError
 from deephealth.service.problems import ServiceProblem
@@ -49,6 +49,11 @@ def test_rows_come_back_as_they_went(database: Database) -> None:
     assert row.settings == {"epochs": 50, "names": ["ñ", None, 0.1]}
     assert row.created == 1764138460.123456
     assert row.deleted is None
+
+
+def test_what_is_no_number_is_refused_by_both(database: Database) -> None:
+    with pytest.raises((StatementError, ValueError), match="JSON compliant"), database.begin() as connection:
+        connection.execute(insert(projects).values(project(settings={"novelty": float("nan")})))
 
 
 def test_none_in_a_json_column_is_null(database: Database) -> None:

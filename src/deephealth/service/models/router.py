@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi import Path as InPath
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
+from starlette.requests import ClientDisconnect
 
 from deephealth.evaluation.wording import Language, Words
 from deephealth.service.answering.results import CannotAnswer, Facts
 from deephealth.service.context import InLanguage, Parts, Services
-from deephealth.service.forms import too_large
+from deephealth.service.forms import damaged, too_large
 from deephealth.service.models import describe, registry
 from deephealth.service.models.schemas import ModelChange, ModelDetail, Models, ModelSummary, Verified
 from deephealth.service.problems import ServiceProblem
@@ -23,6 +24,7 @@ from deephealth.service.security.acts import note
 from deephealth.service.security.guard import Me, require, viewer_or_editor
 from deephealth.service.security.headers import REPORT_CONTENT_SECURITY
 from deephealth.service.store.models import ModelRow, register_model
+from deephealth.service.store.space import told_when_full
 
 router = APIRouter(prefix="/api/v1/models", tags=["models"], dependencies=[viewer_or_editor])
 
@@ -48,14 +50,7 @@ async def import_model(request: Request, parts: Parts, speaks: InLanguage) -> Mo
     folder = parts.config.data / "incoming"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=folder, suffix=".onnx") as file:
-        received = 0
-        async for chunk in request.stream():
-            received += len(chunk)
-            if received > parts.config.request_mb * 1_000_000:
-                raise too_large(parts.config.request_mb * 1_000_000)
-            file.write(chunk)
-        file.flush()
-        parts.quota.require(received)
+        parts.quota.require(await _received(request, file, parts.config.request_mb * 1_000_000))
         try:
             facts = await parts.pool.check(Path(file.name))
         except CannotAnswer as error:
@@ -121,6 +116,22 @@ def card(model: Identifier, parts: Parts, speaks: InLanguage) -> Response:
     """The model card, Markdown, in the language asked for."""
     found = registry.find(parts, model)
     return Response(_facts(parts, found)[f"card_{speaks}"], media_type="text/markdown; charset=utf-8")
+
+
+async def _received(request: Request, file: IO[bytes], most_bytes: int) -> int:
+    """Write the request's body into `file`; how many bytes. ServiceProblem 413 when there are more than `most_bytes`."""
+    received = 0
+    try:
+        with told_when_full():
+            async for chunk in request.stream():
+                received += len(chunk)
+                if received > most_bytes:
+                    raise too_large(most_bytes)
+                file.write(chunk)
+            file.flush()
+    except ClientDisconnect as error:
+        raise damaged() from error
+    return received
 
 
 def _glance(parts: Services, model: ModelRow, serving: str, speaks: Language) -> ModelSummary | None:

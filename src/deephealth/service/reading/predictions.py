@@ -24,6 +24,7 @@ from deephealth.service.reading.answers import Judge, judge_of
 from deephealth.service.reading.schemas import AnsweringModel, Answers, Prediction, Total
 from deephealth.service.schemas import problems
 from deephealth.service.security.guard import viewer
+from deephealth.service.store.space import told_when_full
 
 router = APIRouter(prefix="/api/v1", tags=["read"], dependencies=[viewer])
 
@@ -55,7 +56,7 @@ class _Film:
 @router.post(
     "/predictions",
     openapi_extra={"requestBody": _BODY},
-    responses=problems(400, 404, 413, 415, 422, 429, 503),
+    responses=problems(400, 404, 413, 415, 422, 429, 503, 507),
     summary="Answer films",
 )
 async def predict(
@@ -135,7 +136,7 @@ def _failing(error: CannotAnswer) -> Ask:
 
 
 def _copy(data: memoryview, path: str) -> None:
-    with Path(path).open("wb") as file:
+    with told_when_full(), Path(path).open("wb") as file:
         file.write(data)
 
 

@@ -49,7 +49,7 @@ async def heatmap(token: str, parts: Parts) -> Response:
 @router.post(
     "/previews",
     response_class=Png,
-    responses={200: _PNG, **problems(400, 413, 415, 422, 503)},
+    responses={200: _PNG, **problems(400, 413, 415, 422, 503, 507)},
     summary="Show a film",
     dependencies=[viewer],
 )

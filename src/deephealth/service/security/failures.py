@@ -21,6 +21,7 @@ from deephealth.service.problems import ServiceProblem
 from deephealth.service.security.wording import HTTP_SENTENCES, validation_sentences
 from deephealth.service.store.space import is_full, storage_full
 
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _access = logging.getLogger("deephealth.access")
 _errors = logging.getLogger("deephealth.errors")
 
@@ -55,7 +56,8 @@ class Failures:
         finally:
             milliseconds = 1000 * (time.perf_counter() - began)
             client = scope["client"][0] if scope.get("client") else "-"
-            _access.info("%s %s %s %d %.0f ms", client, scope["method"], template(scope), status, milliseconds)
+            method = scope["method"] if scope["method"] in _METHODS else "-"  # which a client may invent too
+            _access.info("%s %s %s %d %.0f ms", client, method, template(scope), status, milliseconds)
 
 
 class _Broken(Exception):

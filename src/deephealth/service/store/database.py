@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +19,10 @@ from deephealth.service.store import migrate
 from deephealth.service.store.space import storage_full
 
 _BUSY_SECONDS = 15
+_BOTH: Mapping[str, Any] = {
+    "hide_parameters": True,  # what people wrote is for no log
+    "json_serializer": functools.partial(json.dumps, allow_nan=False),  # PostgreSQL takes no NaN, nor does any reader of the API
+}
 _URL = "expected sqlite:///FILE or postgresql://USER@HOST/NAME; change DEEPHEALTH_DATABASE or unset it."
 
 
@@ -77,14 +83,14 @@ def _engine(url: str) -> Engine:
         if parsed.drivername in ("postgresql", "postgres"):
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() == "postgresql":
-            return create_engine(parsed, pool_pre_ping=True, pool_size=10, hide_parameters=True)
+            return create_engine(parsed, pool_pre_ping=True, pool_size=10, **_BOTH)
     except ArgumentError as error:
         raise UsageError(f"The database's address is no URL, {_URL}") from error
     except ModuleNotFoundError as error:
         raise MissingExtra("PostgreSQL", "postgres") from error
     if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
         raise UsageError(f"The database's address begins with {parsed.drivername}, {_URL}")
-    engine = create_engine(parsed, pool_size=10, max_overflow=40, hide_parameters=True)  # what people wrote is for no log
+    engine = create_engine(parsed, pool_size=10, max_overflow=40, **_BOTH)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
