@@ -17,6 +17,8 @@ export default defineConfig({
     // The page's policy forbids inline script and data: addresses for code.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // How long each plugin took on a busy machine is no news to who runs `make run`.
+    rolldownOptions: { checks: { bundlerTimings: false } },
   },
   // `npm run dev` beside `deephealth serve`.
   server: { proxy: { '/api': 'http://127.0.0.1:8000' } },

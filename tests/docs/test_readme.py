@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +34,32 @@ def test_the_main_path_runs_as_written(tmp_path: Path) -> None:
         [sys.executable, "-c", lines], cwd=tmp_path, env=environment, check=True, timeout=400, capture_output=True, text=True
     )
     assert "probes" in done.stdout
+    _page_answers_as_written(tmp_path, environment)
+
+
+def _page_answers_as_written(folder: Path, environment: dict[str, str]) -> None:
+    """The block of the page: its first line serves, its second asks; on a free port, since 8000 may be taken."""
+    port = free_port()
+    serve, ask = next(text for text in blocks("bash") if "deephealth serve" in text).strip().splitlines()
+    serve = serve.split("#")[0].strip() + f" --port {port}"
+    environment = {**environment, "DEEPHEALTH_DATA_DIR": str(folder / "page")}
+    with subprocess.Popen(serve.split(), cwd=folder, env=environment) as service:
+        try:
+            wait = f"curl --silent --fail --retry 60 --retry-delay 1 --retry-connrefused http://127.0.0.1:{port}/readyz"
+            subprocess.run(wait.split(), check=True, timeout=120, capture_output=True)
+            ask = ask.replace("8000", str(port)).replace("curl", "curl --silent --fail")
+            done = subprocess.run(["bash", "-c", ask], cwd=folder, check=True, timeout=60, capture_output=True, text=True)
+            (prediction,) = json.loads(done.stdout)["predictions"]
+            assert set(prediction["probabilities"]) == {"normal", "bacterial", "viral"}
+        finally:
+            service.terminate()
+    assert service.returncode == 0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def test_make_run_and_make_test_are_the_only_set_up_commands() -> None:

@@ -10,6 +10,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -172,6 +173,11 @@ def _without_end(film: bytes) -> bytes:
     return film[: len(film) * 2 // 3]
 
 
+def _huge_png() -> bytes:
+    header = b"IHDR" + (60000).to_bytes(4, "big") * 2 + b"\x08\0\0\0\0"
+    return b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + header + zlib.crc32(header).to_bytes(4, "big") + bytes(40)
+
+
 def test_what_the_page_cannot_decode_it_says(open_harness: Open, films: dict[str, bytes], makers: ModuleType) -> None:
     film = Image.fromarray(np.zeros((40, 30), np.uint8))
     hopeless = {
@@ -182,9 +188,10 @@ def test_what_the_page_cannot_decode_it_says(open_harness: Open, films: dict[str
         "empty": (b"", "not-a-film"),
         "cmyk": (makers.encoded(film.convert("CMYK"), "JPEG"), "colour"),
         "animated": (makers.encoded(film, "PNG", save_all=True, append_images=[Image.fromarray(np.ones((40, 30), np.uint8))]), "frames"),
+        "unknown greys": (makers.changed(films["dicom-explicit"], PhotometricInterpretation="MONOCHROME3"), "damaged"),
         "frames": (makers.changed(films["dicom-explicit"], NumberOfFrames="2"), "frames"),
         "jpeg-2000": (films["dicom-explicit"].replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.4.90"[:20]), "transfer-syntax"),
-        "huge": (b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR" + (60000).to_bytes(4, "big") * 2 + b"\x08\0\0\0\0" + bytes(40), "too-large"),
+        "huge": (_huge_png(), "too-large"),
         **{f"cut {name}": (_without_end(films[name]), "damaged") for name in ("jpeg-grey", "png-8", "dicom-explicit", "dicom-deflated")},
     }
     harness = open_harness()

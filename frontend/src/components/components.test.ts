@@ -32,7 +32,7 @@ test('an interval says what is undefined, and what has no interval', () => {
 
 test('a cell of the confusion matrix says what it is, and an empty one is no button', () => {
   const html = render(Confusion, { props: { labels: ['normal', 'mine'], counts: [[8, 0], [2, 6]], onselect: () => {} } }).body
-  expect(html).toContain('aria-label="2 films of mine answered as No pneumonia, 25 % of the row"')
+  expect(html).toContain('aria-label="2, 25 % of the row: films of mine answered as No pneumonia"')
   expect(html.match(/<button/g)).toHaveLength(3)
 })
 

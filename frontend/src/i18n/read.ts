@@ -26,7 +26,6 @@ export const read = dictionary({
   camera_busy: ['The camera is in use by another program; close that program and try again.', 'Otro programa está usando la cámara; ciérrelo e inténtelo otra vez.'],
   photograph: ['photograph {number}.jpg', 'fotografía {number}.jpg'],
   // Viewer
-  viewer: ['Viewer', 'Visor'],
   viewer_of: ['Viewer: {name}', 'Visor: {name}'],
   viewer_keys: [
     'Arrows move the film, plus and minus zoom, 0 fits. Shift with left and right changes the window, with up and down the level. I inverts, R resets, H shows the heatmap, 1 to 9 choose its class. Page Up and Page Down change the film.',
@@ -81,14 +80,12 @@ export const read = dictionary({
   against: ['; uncertain against {films}.', '; dudoso frente a {films}.'],
   none: ['; no class is probable enough to be named.', '; ninguna clase es lo bastante probable para nombrarla.'],
   right: ['In films like these {right} of {of} such answers were right (n = {films}).', 'En radiografías como estas, {right} de cada {of} respuestas así fueron correctas (n = {films}).'],
-  and: [' and ', ' y '],
-  or: [' or ', ' o '],
   set: ['At {level} % confidence: {labels}', 'Con una confianza del {level} %: {labels}'],
   set_none: ['At {level} % confidence: no class', 'Con una confianza del {level} %: ninguna clase'],
-  above: ['{labels}: above the operating point of {at}.', '{labels}: por encima del punto de corte, {at}.'],
-  below: ['{labels}: below the operating point of {at}.', '{labels}: por debajo del punto de corte, {at}.'],
+  above: ['{labels}: above the operating point of {at}.', '{labels}: por encima del punto de operación, {at}.'],
+  below: ['{labels}: below the operating point of {at}.', '{labels}: por debajo del punto de operación, {at}.'],
   tick: ['Operating point: {at}', 'Punto de corte: {at}'],
-  tick_hint: ['The line on the bar is the operating point “{name}”, frozen when the model was made: {at}.', 'La línea en la barra es el punto de corte «{name}», fijado al hacer el modelo: {at}.'],
+  tick_hint: ['The line on the bar is the operating point “{name}”, frozen when the model was made: {at}.', 'La línea en la barra es el punto de operación «{name}», fijado al hacer el modelo: {at}.'],
   answered_in: ['Answered in {ms} ms', 'Respondido en {ms} ms'],
   answered_here: ['Answered on this device in {ms} ms', 'Respondido en este dispositivo en {ms} ms'],
   warnings: ['To know about this file', 'Sobre este archivo'],
@@ -109,7 +106,7 @@ export const read = dictionary({
   too_large: ['{name} has {size}; the service takes at most {limit} a file. Export it smaller, or split the archive.', '{name} ocupa {size}; el servicio admite como máximo {limit} por archivo. Expórtelo más pequeño o divida el archivo zip.'],
   // Why
   why: ['Why?', '¿Por qué?'],
-  why_point: ['Operating point, and what it costs', 'El punto de corte y lo que cuesta'],
+  why_point: ['Operating point, and what it costs', 'El punto de operación y lo que cuesta'],
   why_point_text: ['A film counts as {labels} when the probability reaches {threshold}; this one has {probability}.', 'Una radiografía cuenta como {labels} cuando la probabilidad alcanza {threshold}; esta tiene {probability}.'],
   why_point_name: ['Operating point', 'Punto de corte'],
   sensitivity: ['Of films with these labels, at or above it', 'De las radiografías con esas etiquetas, lo alcanzan'],
@@ -142,7 +139,6 @@ export const read = dictionary({
   models_failed: ['The list of models is not here.', 'No se ha podido cargar la lista de modelos.'],
   // In the browser only
   held_title: ['This film has not left your device', 'Esta radiografía no ha salido de su equipo'],
-  held_never: ['Neither this browser nor the service can read this file.', 'Ni este navegador ni el servicio pueden leer este archivo.'],
   held_many: ['{count} films cannot be read in the browser and have not left this device.', '{count} radiografías no se pueden leer en el navegador y no han salido de este equipo.'],
   held_send_many: ['Send these {count} to the service', 'Enviar estas {count} al servicio'],
   held_state: ['Not sent', 'No enviada'],
@@ -197,7 +193,6 @@ export const read = dictionary({
   resume: ['Read the rest', 'Leer el resto'],
   batch_done: ['{count} films are answered; {refused} refused or unreadable.', '{count} radiografías respondidas; {refused} rechazadas o ilegibles.'],
   empty_archive: ['{name} holds no films.', '{name} no contiene radiografías.'],
-  held_archive: ['{name} cannot be opened in the browser and has not left this device.', '{name} no se puede abrir en el navegador y no ha salido de este equipo.'],
 })
 
 const FILMS = dictionary<string>({

@@ -23,8 +23,8 @@ export const shared = dictionary({
   confusion_corner: ['Film ↓ Answer →', 'Radiografía ↓ Respuesta →'],
   confusion_total: ['Films', 'Radiografías'],
   confusion_cell: [
-    '{count} films of {row} answered as {column}, {share} of the row',
-    '{count} radiografías de {row} con respuesta {column}, {share} de la fila',
+    '{count}, {share} of the row: films of {row} answered as {column}',
+    '{count}, {share} de la fila: radiografías de {row} con respuesta {column}',
   ],
   confusion_legend: ['Framed: right answers. Darker: a larger share of the row.', 'Con marco: aciertos. Más intenso: mayor parte de la fila.'],
   lamp_good: ['no concern', 'sin reparos'],

@@ -200,6 +200,7 @@ export const teach = dictionary({
   try_heatmap: ['Show what spoke for {name}', 'Mostrar lo que habló a favor de {name}'],
   answer_bars: ['Probability of each class', 'Probabilidad de cada clase'],
   export: ['Export', 'Exportar'],
+  export_more: ['More files', 'Más archivos'],
   kind_onnx: ['Model (ONNX)', 'Modelo (ONNX)'],
   'kind_report-html': ['Report (HTML)', 'Informe (HTML)'],
   'kind_report-json': ['Figures (JSON)', 'Cifras (JSON)'],

@@ -3,8 +3,8 @@ import { dictionary } from './index.svelte'
 /** Sentences of what stands below the three columns after a training. */
 export const results = dictionary({
   title: ['What it learned', 'Qué ha aprendido'],
-  right: ['{right} of {films} test films right', '{right} de {films} radiografías de prueba acertadas'],
-  tested_on: ['Measured on films that were kept out of the training.', 'Medido en radiografías que no entraron en el entrenamiento.'],
+  right: ['Answers that were right', 'Respuestas acertadas'],
+  tested_on: ['measured on films that were kept out of the training', 'medido en radiografías que no entraron en el entrenamiento'],
   full_report: ['The full report', 'El informe completo'],
   confusion: ['Where it goes right and wrong', 'Dónde acierta y dónde falla'],
   confusion_open: ['Open a cell to see its films.', 'Abra una celda para ver sus radiografías.'],

@@ -2,7 +2,7 @@
 
 import { className, number } from '../i18n/index.svelte'
 import { teach as t } from '../i18n/teach'
-import { call } from './api'
+import { ApiError, call } from './api'
 import { byClass } from './folders'
 import { sentence } from './sentence'
 import { session } from './session.svelte'
@@ -15,6 +15,8 @@ const PAGE = 500
 const CHUNK = 4 * 2 ** 20
 /** Warnings depend on the other films, so they are asked for again once things have settled. */
 const SETTLED = 800
+/** While films keep coming no list is ever new; the last one will do until things have settled. */
+const TRIES = 3
 
 export const DEFAULTS: TrainSettings = { head: 'dense', epochs: 50, batch: 16, learning_rate: 0.001, views: 1, balance: true, split_by: 'patient', seed: 0 }
 
@@ -33,7 +35,9 @@ export class OpenProject {
   readonly training: Training
   #queue: UploadQueue | null = null
   #loading: Promise<void> | null = null
+  #next: Promise<void> | null = null
   #settling: ReturnType<typeof setTimeout> | undefined
+  /** Counts the changes made from here. */
   #version = 0
   #language: Language | null = null
   /** Films came since the last time that things settled. */
@@ -41,8 +45,8 @@ export class OpenProject {
 
   constructor(readonly id: string) {
     this.training = new Training(id, (job) => {
-      if (job.state === 'done' && job.kind === 'train') void this.#loadResults().then(() => (this.stale = false))
-      void this.load()
+      if (job.state === 'done' && job.kind === 'train') void this.#newResults()
+      else void this.load()
     })
     addEventListener('online', () => this.upload?.state === 'offline' && this.#queue?.resume())
     addEventListener('beforeunload', (event) => {
@@ -50,10 +54,13 @@ export class OpenProject {
     })
   }
 
-  /** Everything as the service has it. */
+  /** Everything as the service has it; asked while it is being loaded, once more afterwards. */
   load(): Promise<void> {
-    this.#loading ??= this.#load().finally(() => (this.#loading = null))
-    return this.#loading
+    if (!this.#loading) return (this.#loading = this.#load().finally(() => (this.#loading = null)))
+    return (this.#next ??= this.#loading.then(() => {
+      this.#next = null
+      return this.load()
+    }))
   }
 
   /** The same for a language: sentences that came in another are asked for anew. */
@@ -62,38 +69,56 @@ export class OpenProject {
     const fresh = this.#language !== null && this.#language !== language
     this.#language = language
     await this.load()
-    if (fresh && this.results) await this.#loadResults()
+    if (fresh && this.results) this.results = await this.#lastResults()
   }
 
   async #load(): Promise<void> {
     try {
-      this.project = await call<Project>(`/projects/${this.id}`)
-      this.training.show(this.project.job)
-      this.error = null
-      await Promise.all([this.#loadFilms(), this.project.model && !this.results ? this.#loadResults() : undefined])
+      for (let tries = 0; tries < TRIES; tries += 1) {
+        const version = this.#version
+        const project = await call<Project>(`/projects/${this.id}`)
+        const [films, results] = await Promise.all([this.#allFilms(), project.model && !this.results ? this.#lastResults() : this.results])
+        // What came or went meanwhile makes this old.
+        if (version !== this.#version && tries < TRIES - 1) continue
+        // All at once, so that nothing on the page moves when the rest has come.
+        this.films = films
+        this.results = results
+        this.project = project
+        this.error = null
+        this.training.show(project.job)
+        return
+      }
     } catch (error) {
       this.error = error
     }
   }
 
-  async #loadFilms(): Promise<void> {
-    for (;;) {
-      const version = this.#version
-      const all: ProjectFilm[] = []
-      for (let after: string | null = ''; after !== null; ) {
-        const page: { films: ProjectFilm[]; next: string | null } = await call(`/projects/${this.id}/films?limit=${PAGE}${after && `&after=${encodeURIComponent(after)}`}`)
-        all.push(...page.films)
-        after = page.next
-      }
-      // Films that came or went meanwhile make this list old.
-      if (version !== this.#version) continue
-      this.films = byClassId(all)
-      return
+  async #allFilms(): Promise<Record<string, ProjectFilm[]>> {
+    const all: ProjectFilm[] = []
+    for (let after: string | null = ''; after !== null; ) {
+      const page: { films: ProjectFilm[]; next: string | null } = await call(`/projects/${this.id}/films?limit=${PAGE}${after && `&after=${encodeURIComponent(after)}`}`)
+      all.push(...page.films)
+      after = page.next
     }
+    return byClassId(all)
   }
 
-  async #loadResults(): Promise<void> {
-    this.results = await call<Results>(`/projects/${this.id}/results`)
+  /** After a training; the old results stay in sight until the new have come. */
+  async #newResults(): Promise<void> {
+    await this.load()
+    if (this.results?.job === this.training.job?.id) return
+    this.results = await this.#lastResults()
+    this.stale = false
+  }
+
+  /** Null for a project that was opened from a file: it brings its model, but no results of a training here. */
+  async #lastResults(): Promise<Results | null> {
+    try {
+      return await call<Results>(`/projects/${this.id}/results`)
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return null
+      throw error
+    }
   }
 
   #settle(): void {
@@ -132,6 +157,7 @@ export class OpenProject {
 
   async addClass(name = this.#freeName()): Promise<ProjectClass> {
     const made = await call<ProjectClass>(`/projects/${this.id}/classes`, { method: 'POST', json: { name } })
+    this.#version += 1
     if (this.project) this.project = { ...this.project, classes: [...this.project.classes, made] }
     this.#settle()
     return made

@@ -31,7 +31,10 @@ export async function decodeDicom(bytes: Uint8Array): Promise<DicomPicture> {
   const shape = checkHeader(file)
   const said = { objections: objections(ds), warnings: cautions(ds) }
   if (shape.samples === 3) return { ...(await colour(file, shape)), ...said }
-  if (text(ds, 'x00280004') === 'PALETTE COLOR') throw new CannotDecode('colour', 'palette')
+  const photometric = text(ds, 'x00280004')
+  if (photometric === 'PALETTE COLOR') throw new CannotDecode('colour', 'palette')
+  // Which end is black must not be guessed.
+  if (!/^MONOCHROME[12]$/.test(photometric)) throw new CannotDecode('damaged', 'photometric interpretation')
   const rules = greyRules(ds)
   const stored = file.syntax === JPEG_8 ? await jpegSamples(ds, shape) : nativeSamples(file, shape)
   const { width, height } = shape

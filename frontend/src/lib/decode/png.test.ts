@@ -1,13 +1,14 @@
 import { deflateSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
+import { crc32 } from './crc32'
 import { decodePng } from './png'
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]
 
-/** Its check sum is left out: the pixels have their own, and nobody looks at this one. */
 function chunk(kind: string, body: Uint8Array): Uint8Array {
   const whole = Buffer.concat([Buffer.alloc(4), Buffer.from(kind), body, Buffer.alloc(4)])
   whole.writeUInt32BE(body.length, 0)
+  whole.writeUInt32BE(crc32(whole.subarray(4, -4)), whole.length - 4)
   return whole
 }
 
@@ -57,7 +58,10 @@ describe('PNG without the browser', () => {
     expect(await pixels(png(2, 1, 8, 3, [[0, 1, 0]], { more: palette }))).toEqual([51, 0])
   })
 
+  it('has the check sum of the standard', () => expect(crc32(Buffer.from('IEND'))).toBe(0xae426082))
+
   it.each([
+    ['damaged', 'changed in its palette', png(1, 1, 8, 3, [[0, 0]], { more: [chunk('PLTE', Uint8Array.from([9, 9, 9])).fill(8, 8, 9)] })],
     ['damaged', 'cut short', png(4, 4, 8, 0, [[0, 1, 2, 3, 4]])],
     ['damaged', 'without an end', png(1, 1, 8, 0, [[0, 1]]).slice(0, -12)],
     ['damaged', 'of an unknown filter', png(1, 1, 8, 0, [[9, 1]])],

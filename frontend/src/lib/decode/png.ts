@@ -4,6 +4,7 @@
  */
 
 import { checkSize, exifOrientation, luma, orient, overBlack, toEightBits, type Picture } from './conversions'
+import { crc32 } from './crc32'
 import { CannotDecode } from './errors'
 import { latin } from './sniff'
 import { inflate } from './inflate'
@@ -69,6 +70,8 @@ function readChunks(bytes: Uint8Array): Png {
     const kind = latin(bytes, at + 4, at + 8)
     const body = bytes.subarray(at + 8, at + 8 + size)
     if (body.length < size) break
+    // The pixels have a check sum of their own, which the inflater looks at.
+    if (kind !== 'IDAT' && crc32(bytes.subarray(at + 4, at + 8 + size)) !== view.getUint32(at + 8 + size)) break
     if (kind === 'IHDR') png = header(body)
     else if (!png) break
     else if (kind === 'IDAT') png.data.push(body)
@@ -79,7 +82,7 @@ function readChunks(bytes: Uint8Array): Png {
     else if (kind === 'IEND') return png
     at += 12 + size
   }
-  throw new CannotDecode('damaged', 'PNG is cut short')
+  throw new CannotDecode('damaged', 'PNG chunks')
 }
 
 function header(body: Uint8Array): Png {

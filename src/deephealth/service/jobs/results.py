@@ -129,9 +129,9 @@ def _probe_text(probe: Json, words: Words) -> str:
         return {"en": "Could not be asked.", "es": "No se pudo preguntar."}[words.language]
     beats, lungs = bool(probe["beats_null"]), not probe["lung_free"]
     said = {
-        "en": ("No better than chance.", "Better than chance, as it may be: lungs are in it or behind it.",
+        "en": ("No better than chance.", "Better than chance; lung is in it or shapes it, so by itself this is no shortcut.",
                "Better than chance though no lung is in it: a shortcut."),
-        "es": ("No mejor que el azar.", "Mejor que el azar, como cabe esperar: contiene pulmón o depende de él.",
+        "es": ("No mejor que el azar.", "Mejor que el azar; contiene pulmón o depende de él: por sí solo no es un atajo.",
                "Mejor que el azar aunque no contiene pulmón: un atajo."),
     }[words.language]  # fmt: skip
     return said[0] if not beats else said[1] if lungs else said[2]

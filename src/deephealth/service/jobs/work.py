@@ -62,8 +62,8 @@ def _leakage(language: Any, counts: dict[str, int]) -> str:
 
 
 _LEAKAGE = {
-    "en": "Leakage: {parts}. Scores on such films would be too high; mend the films, or train all the same, and the report will say so.",
-    "es": "Fuga de datos: {parts}. Los resultados con esas radiografías serían demasiado altos; corríjalas, o entrene de todos modos y el "
+    "en": "Leakage: {parts}. Scores on such films would be too high; use other films, or train all the same, and the report will say so.",
+    "es": "Fuga de datos: {parts}. Los resultados con esas radiografías serían demasiado altos; use otras, o entrene de todos modos y el "
     "informe lo dirá.",
 }
 _FAILED = (

@@ -90,10 +90,13 @@ def _shortcut(record: Mapping[str, Any], language: Language) -> Lamp:
 
 
 def _calibration(record: Mapping[str, Any], language: Language) -> Lamp:
-    ece = measured_on(record).get("ece", {}).get("value")
+    found = measured_on(record).get("ece", {})
+    ece = found.get("value")
     if ece is None:
         return _lamp("unknown", "calibration_unknown", language)
-    state = "good" if ece <= GOOD_ECE else "warning" if ece <= FAIR_ECE else "bad"
+    # A few films are off by much by chance alone: it is bad only where the interval says so, too.
+    bad = ece > FAIR_ECE and (found.get("low") or 0.0) > GOOD_ECE
+    state = "good" if ece <= GOOD_ECE else "bad" if bad else "warning"
     return _lamp(state, f"calibration_{state}", language, ece=Words(language).number(100 * ece, 1))
 
 

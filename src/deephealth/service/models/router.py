@@ -171,7 +171,8 @@ def _blob(parts: Services, name: str | None, kind: str, known: str) -> Response:
 
 
 def _file(path: Path, sha256: str, kind: str, known: str, download: str | None = None) -> Response:
-    headers = {"ETag": f'"{sha256}"', "Cache-Control": _UNCHANGING}
+    """A file named by its content. Only a download lies at an address that is of its content, too, and never has another."""
+    headers = {"ETag": f'"{sha256}"', "Cache-Control": _UNCHANGING if download else "private, no-cache"}
     if sha256 in known:
         return Response(status_code=304, headers=headers)
     return FileResponse(path, media_type=kind, filename=download, headers=headers)
