@@ -79,7 +79,7 @@ export const read = dictionary({
   like: ['Pattern like {films}', 'Patrón como el de {films}'],
   against: ['; uncertain against {films}.', '; dudoso frente a {films}.'],
   none: ['; no class is probable enough to be named.', '; ninguna clase es lo bastante probable para nombrarla.'],
-  right: ['In films like these {right} of {of} such answers were right (n = {films}).', 'En radiografías como estas, {right} de cada {of} respuestas así fueron correctas (n = {films}).'],
+  right: ['In films like these {right} of {of} such answers were right (n\u00a0=\u00a0{films}).', 'En radiografías como estas, {right} de cada {of} respuestas así fueron correctas (n\u00a0=\u00a0{films}).'],
   set: ['At {level} % confidence: {labels}', 'Con una confianza del {level} %: {labels}'],
   set_none: ['At {level} % confidence: no class', 'Con una confianza del {level} %: ninguna clase'],
   above: ['{labels}: above the operating point of {at}.', '{labels}: por encima del punto de operación, {at}.'],
