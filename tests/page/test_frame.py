@@ -91,10 +91,11 @@ def test_a_file_dropped_beside_everything_does_not_take_the_page_away(page_in: A
 def test_first_load_is_light_and_from_here_only(page_in: Any, browser: Any, page_service: Any) -> None:
     """Under 300 kB as they travel, without the wasm; `troubles` sees to it that no other host is asked."""
     page: Page = page_in()
+    expect(page.get_by_role("button", name="Synthetic film").last.locator("img")).to_be_visible(timeout=60000)
     page.wait_for_load_state("networkidle")
     sizes = page.evaluate(
         """() => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
-          .filter((entry) => !entry.name.endsWith('.wasm') && !new URL(entry.name).pathname.startsWith('/api/'))
+          .filter((entry) => !entry.name.endsWith('.wasm'))
           .map((entry) => [entry.name, entry.transferSize])"""
     )
     total = sum(size for _, size in sizes)

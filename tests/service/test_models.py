@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -141,3 +142,5 @@ def test_examples_come_with_a_classroom_model(service: Any, own: bytes, imported
     drawn = service.client.get(examples[1]["href"])
     assert drawn.content == service.client.get(examples[1]["href"]).content == png(draw_phantom("bacterial", seed=90_001, size=512).pixels)
     assert service.client.get("/api/v1/examples/normal-9.png").status_code == 404
+    kind, _, small = examples[1]["thumbnail"].partition(",")
+    assert kind == "data:image/png;base64" and b64decode(small) == png(draw_phantom("bacterial", seed=90_001, size=96).pixels)

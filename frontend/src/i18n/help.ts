@@ -39,7 +39,7 @@ Una respuesta dice cuánto se parece una radiografía, clase por clase, a aquell
 - **Uncertain**: several classes are probable enough that the right one may be any of them.
 - **79 % [71–86], n = 120, 96 patients**: measured on 120 films of 96 patients; the true value lies between 71 and 86 in 95 of 100 such studies. Two scores whose intervals overlap widely are no different for all one knows.`,
     `- **Barras**: la probabilidad de cada clase, que juntas suman 100 %, en el orden del modelo: 0, 1, 2.
-- **La línea que cruza una barra**: el punto de corte. Por encima, la radiografía cuenta como positiva para las clases indicadas. Se fijó antes de mirar las radiografías de prueba; *¿Por qué?* dice lo que encuentra y lo que se le escapa.
+- **La línea que cruza una barra**: el punto de operación. Por encima, la radiografía cuenta como positiva para las clases indicadas. Se fijó antes de mirar las radiografías de prueba; *¿Por qué?* dice lo que encuentra y lo que se le escapa.
 - **«8 de cada 10 respuestas así fueron correctas»**: contado en radiografías de prueba con respuestas igual de seguras. Fíese de este número antes que de la barra.
 - **Dudosa**: varias clases son tan probables que la correcta puede ser cualquiera de ellas.
 - **79 % [71–86], n = 120, 96 pacientes**: medido en 120 radiografías de 96 pacientes; el valor verdadero está entre 71 y 86 en 95 de cada 100 estudios así. Dos resultados cuyos intervalos se solapan mucho no se distinguen.`,

@@ -112,6 +112,8 @@ export interface Example {
   id: string
   label: string
   href: string
+  /** A small PNG of it, as a data: address. */
+  thumbnail: string
 }
 
 // ---- GET /models?archived=true, GET|PATCH|DELETE /models/{id}, POST /models (raw ONNX body) -----------------------------

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -142,10 +143,11 @@ class Pool:
         _, body = await self._call({"do": "draw-map", "rows": rows, "width": width, "height": height})
         return body
 
-    async def draw_phantom(self, label: str, seed: int, size: int) -> bytes:
-        """A synthetic film, PNG."""
-        _, body = await self._call({"do": "draw-phantom", "label": label, "seed": seed, "size": size})
-        return body
+    async def draw_phantoms(self, films: Sequence[tuple[str, int]], size: int) -> list[bytes]:
+        """Synthetic films, each of a label and a seed, as PNG."""
+        header, body = await self._call({"do": "draw-phantoms", "films": films, "size": size})
+        ends = list(itertools.accumulate(header["lengths"]))
+        return [body[end - length : end] for end, length in zip(ends, header["lengths"], strict=True)]
 
     async def alive(self) -> bool:
         """Whether a worker answers, or is busy with a film."""

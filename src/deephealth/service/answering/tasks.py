@@ -117,11 +117,12 @@ class Tasks:
         picture = np.concatenate([colours(share), (255 * ALPHA * share)[..., None]], axis=2)
         return {}, png((picture + 0.5).astype(np.uint8))
 
-    def draw_phantom(self, body: bytes, label: str, seed: int, size: int) -> Reply:
-        """A synthetic film of a seed of its own. The worker is then replaced: drawing imports what reading never needs."""
+    def draw_phantoms(self, body: bytes, films: list[list[Any]], size: int) -> Reply:
+        """Synthetic films, each of a label and a seed. The worker is then replaced: drawing imports what reading never needs."""
         from deephealth.images.phantom import draw_phantom
 
-        return {"tired": True}, png(draw_phantom(label, seed=seed, size=size).pixels)
+        drawn = [png(draw_phantom(label, seed=seed, size=size).pixels) for label, seed in films]
+        return {"tired": True, "lengths": [len(film) for film in drawn]}, b"".join(drawn)
 
     def _predictor(self, path: str) -> Predictor:
         if path not in self._models:

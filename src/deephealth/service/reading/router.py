@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from deephealth import __version__
 from deephealth.evaluation.wording import Words
@@ -67,9 +68,10 @@ async def preview(request: Request, parts: Parts) -> Response:
 
 
 @router.get("/examples", summary="Synthetic films to try", dependencies=[viewer])
-def list_examples(parts: Parts) -> Examples:
+async def list_examples(parts: Parts) -> Examples:
     """Synthetic films, for the classroom model; none where there is no such model."""
-    return Examples(examples=examples.listed() if registry.classroom(parts) else [])
+    there = await run_in_threadpool(registry.classroom, parts)
+    return Examples(examples=await examples.listed(parts) if there else [])
 
 
 @router.get(

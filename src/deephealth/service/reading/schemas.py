@@ -107,6 +107,7 @@ class Example(Sent):
     id: str
     label: str
     href: str
+    thumbnail: str = Field(description="a small PNG of it, as a data: address")
 
 
 class Examples(Sent):
