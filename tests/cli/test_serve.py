@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -42,11 +43,18 @@ def test_others_may_not_reach_it_without_accounts(tmp_path: Path, capsys: pytest
 
 
 def test_a_port_in_use_is_told_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert main(["serve", "--port", str(other.getsockname()[1]), "--data-dir", str(tmp_path)]) == 1
     assert "cannot be listened on" in capsys.readouterr().err
+
+
+def test_answers_are_sent_without_the_delay_of_tcp() -> None:
+    from deephealth.service.run import bound
+
+    with bound("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.proto == socket.IPPROTO_TCP  # what asyncio looks at before it turns the delay off
 
 
 def test_check_answers_one_example_of_the_classroom(tmp_path: Path, tiny: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:

@@ -484,8 +484,7 @@ def test_a_thousand_films_draw_some_rows_only_and_arrows_reach_the_last(
     shoot(page, "read-1000")
 
 
-@pytest.mark.parametrize("width", [390, 768, 1280, 2560])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "theme"), [(390, "light"), (390, "dark"), (768, "dark"), (1280, "light"), (2560, "dark")])
 def test_nothing_sticks_out_or_jumps_at_any_width(page_in: Any, films: list[Path], axe: Any, shoot: Any, width: int, theme: str) -> None:
     page = page_in("es", width, theme, height=1200 if width > 2000 else 900, reduced_motion=False)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -500,5 +499,8 @@ def test_nothing_sticks_out_or_jumps_at_any_width(page_in: Any, films: list[Path
     axe(page)
     give(page, *films[1:4])
     whole(page)
+    shoot(page, f"read-table-{width}-{theme}")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     axe(page)
+    page.get_by_role("button", name=f"Abrir {films[2].name}").click()
+    expect(page.locator("main .caption")).to_have_text(films[2].name)

@@ -43,7 +43,7 @@ class Start(Protocol):
 def running(config: ServiceConfig, tls: Tls | None = None) -> Iterator[Running]:
     """The service of `config` on a free port, in a thread, until the block ends."""
     app = create_app(config)
-    listening = socket.socket()
+    listening = socket.socket(proto=socket.IPPROTO_TCP)  # as deephealth.service.run does, so that answers are not delayed
     listening.bind(("127.0.0.1", 0))
     url = f"{'https' if tls else 'http'}://127.0.0.1:{listening.getsockname()[1]}"
     options = {**server_options(tls), "log_config": None}

@@ -26,7 +26,6 @@ export const read = dictionary({
   camera_busy: ['The camera is in use by another program; close that program and try again.', 'Otro programa está usando la cámara; ciérrelo e inténtelo otra vez.'],
   photograph: ['photograph {number}.jpg', 'fotografía {number}.jpg'],
   // Viewer
-  viewer: ['Viewer', 'Visor'],
   viewer_of: ['Viewer: {name}', 'Visor: {name}'],
   viewer_keys: [
     'Arrows move the film, plus and minus zoom, 0 fits. Shift with left and right changes the window, with up and down the level. I inverts, R resets, H shows the heatmap, 1 to 9 choose its class. Page Up and Page Down change the film.',
@@ -80,9 +79,7 @@ export const read = dictionary({
   like: ['Pattern like {films}', 'Patrón como el de {films}'],
   against: ['; uncertain against {films}.', '; dudoso frente a {films}.'],
   none: ['; no class is probable enough to be named.', '; ninguna clase es lo bastante probable para nombrarla.'],
-  right: ['In films like these {right} of {of} such answers were right (n = {films}).', 'En radiografías como estas, {right} de cada {of} respuestas así fueron correctas (n = {films}).'],
-  and: [' and ', ' y '],
-  or: [' or ', ' o '],
+  right: ['In films like these {right} of {of} such answers were right (n\u00a0=\u00a0{films}).', 'En radiografías como estas, {right} de cada {of} respuestas así fueron correctas (n\u00a0=\u00a0{films}).'],
   set: ['At {level} % confidence: {labels}', 'Con una confianza del {level} %: {labels}'],
   set_none: ['At {level} % confidence: no class', 'Con una confianza del {level} %: ninguna clase'],
   above: ['{labels}: above the operating point of {at}.', '{labels}: por encima del punto de operación, {at}.'],
@@ -95,7 +92,7 @@ export const read = dictionary({
   // Refused, unreadable, failed
   refused: ['Refused', 'Rechazada'],
   refused_title: ['The model should not judge this film', 'El modelo no debe juzgar esta radiografía'],
-  refused_novelty: ['Check that it is a frontal chest film, upright, with nothing around it, of a patient like those the model learned from. The card says which those are; another model can be chosen above.', 'Compruebe que es una radiografía frontal de tórax, derecha, sin nada alrededor, de un paciente como aquellos de los que aprendió el modelo. La ficha dice cuáles son; arriba puede elegir otro modelo.'],
+  refused_novelty: ['Check that it is a frontal chest film, upright, with nothing around it, of a patient like those the model learned from. The card says which those are. Or choose another model.', 'Compruebe que es una radiografía frontal de tórax, derecha, sin nada alrededor, de un paciente como aquellos de los que aprendió el modelo. La ficha dice cuáles son. O elija otro modelo.'],
   refused_tags: ['Choose the frontal (PA or AP) chest film of this study.', 'Elija la radiografía frontal (PA o AP) de tórax de este estudio.'],
   show_numbers: ['Show the numbers anyway', 'Mostrar los números de todos modos'],
   hide_numbers: ['Hide the numbers', 'Ocultar los números'],
@@ -142,7 +139,6 @@ export const read = dictionary({
   models_failed: ['The list of models is not here.', 'No se ha podido cargar la lista de modelos.'],
   // In the browser only
   held_title: ['This film has not left your device', 'Esta radiografía no ha salido de su equipo'],
-  held_never: ['Neither this browser nor the service can read this file.', 'Ni este navegador ni el servicio pueden leer este archivo.'],
   held_many: ['{count} films cannot be read in the browser and have not left this device.', '{count} radiografías no se pueden leer en el navegador y no han salido de este equipo.'],
   held_send_many: ['Send these {count} to the service', 'Enviar estas {count} al servicio'],
   held_state: ['Not sent', 'No enviada'],
@@ -197,7 +193,6 @@ export const read = dictionary({
   resume: ['Read the rest', 'Leer el resto'],
   batch_done: ['{count} films are answered; {refused} refused or unreadable.', '{count} radiografías respondidas; {refused} rechazadas o ilegibles.'],
   empty_archive: ['{name} holds no films.', '{name} no contiene radiografías.'],
-  held_archive: ['{name} cannot be opened in the browser and has not left this device.', '{name} no se puede abrir en el navegador y no ha salido de este equipo.'],
 })
 
 const FILMS = dictionary<string>({

@@ -17,6 +17,8 @@ const CHUNK = 4 * 2 ** 20
 const SETTLED = 800
 /** While films keep coming no list is ever new; the last one will do until things have settled. */
 const TRIES = 3
+/** As models order them, so that colours agree with the other pages. */
+const ORDER = ['normal', 'bacterial', 'viral']
 
 export const DEFAULTS: TrainSettings = { head: 'dense', epochs: 50, batch: 16, learning_rate: 0.001, views: 1, balance: true, split_by: 'patient', seed: 0 }
 
@@ -129,6 +131,12 @@ export class OpenProject {
 
   get classes(): ProjectClass[] {
     return this.project?.classes.filter((one) => !one.deleted) ?? []
+  }
+
+  /** The colour of a class is that of its card, wherever it is named; `otherwise` where the class is gone. */
+  colour(label: string, otherwise: number): string {
+    const place = this.classes.findIndex((one) => one.name === label)
+    return `var(--class-${(place < 0 ? otherwise : place) % 8})`
   }
 
   /** A film by its id, wherever it is. */
@@ -256,7 +264,8 @@ export class OpenProject {
     // The classes that a new project begins with make room, where nothing was done with them.
     const spare = this.classes.filter((one) => !this.films[one.id]?.length && /^(Class|Clase) \d+$/.test(one.name)).map((one) => one.id)
     const made: string[] = []
-    for (const [name, films] of groups) {
+    const rank = (name: string) => ORDER.indexOf(name.toLowerCase()) + 1 || ORDER.length + 1
+    for (const [name, films] of [...groups].sort(([a], [b]) => rank(a) - rank(b))) {
       let one = name ? this.#classCalled(name) : undefined
       if (!one) {
         one = await this.addClass(name || undefined)

@@ -118,10 +118,20 @@ class Server(uvicorn.Server):
 def bound(host: str, port: int) -> Iterator[socket.socket]:
     """A socket that listens on host and port (0: any free one). DeepHealthError when it cannot be had."""
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.create_server(address[:2], family=family, backlog=256)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)[0]
+        # The protocol is named, or asyncio does not know TCP when it sees it and leaves its delay on: 40 ms for every answer.
+        listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise DeepHealthError(f"{host} port {port} cannot be listened on ({reason}); give another --host or --port.") from error
+        raise _no_listener(host, port, error) from error
     with listener:
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(256)
+        except OSError as error:
+            raise _no_listener(host, port, error) from error
         yield listener
+
+
+def _no_listener(host: str, port: int, error: OSError) -> DeepHealthError:
+    return DeepHealthError(f"{host} port {port} cannot be listened on ({error.strerror or error}); give another --host or --port.")

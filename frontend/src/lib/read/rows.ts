@@ -1,6 +1,6 @@
 /** Which films the table shows, in which order, and which of its rows are drawn. */
 
-import type { Film } from './visit.svelte'
+import type { Film } from './films.svelte'
 
 export type Status = '' | 'answered' | 'uncertain' | 'refused' | 'unreadable' | 'failed' | 'waiting'
 

@@ -4,7 +4,7 @@ import { ALPHA } from '../viewer/colour'
 import { PlainRenderer } from '../viewer/plain'
 import { AS_STORED, FITTED } from '../viewer/view'
 import { pictureName } from './export'
-import type { Film } from './visit.svelte'
+import type { Film } from './films.svelte'
 import { visit } from './visit.svelte'
 import { ZipWriter } from './zip'
 
