@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import shutil
+import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,9 @@ _AT_ONCE = 500
 _PART = r"(?!\.{1,2}(?:/|$))[^/\\\x00-\x1f]{1,200}"
 _NAME = re.compile(rf"rows/[a-z_]{{1,40}}\.jsonl|blobs/[0-9a-f]{{64}}|jobs/[0-9a-f]{{16}}(?:/{_PART}){{1,8}}")
 
+# What `zipfile` raises for a damaged header: besides its own, for compression, encryption and patches that no backup has.
+_DAMAGED = (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, struct.error)
+
 
 class Archive:
     """The backup at `path`, its manifest read and every name in it known to be harmless. Raises InputError for what is no backup."""
@@ -41,7 +45,7 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(path)
             self.manifest = self._manifest()
-        except (zipfile.BadZipFile, ValueError, TypeError, KeyError, EOFError, NotImplementedError, AttributeError) as error:
+        except (*_DAMAGED, TypeError, KeyError, AttributeError) as error:
             raise self._fault("is no whole backup of Deep Health") from error
         if self.manifest.tables not in migrate.versions():
             raise self._fault(f"has version {self.manifest.tables} of the tables and this Deep Health knows up to {migrate.newest()}")
@@ -59,7 +63,7 @@ class Archive:
                     while piece := file.read(_PIECE):
                         digest.update(piece)
                         read += len(piece)
-            except (zipfile.BadZipFile, EOFError) as error:
+            except _DAMAGED as error:
                 raise self._fault(f"is damaged in {name}") from error
             if (read, digest.hexdigest()) != (size, sha256):
                 raise self._fault(f"is damaged in {name}")
