@@ -33,8 +33,8 @@ _AT_ONCE = 500
 _PART = r"(?!\.{1,2}(?:/|$))[^/\\\x00-\x1f]{1,200}"
 _NAME = re.compile(rf"rows/[a-z_]{{1,40}}\.jsonl|blobs/[0-9a-f]{{64}}|jobs/[0-9a-f]{{16}}(?:/{_PART}){{1,8}}")
 
-# What `zipfile` raises for a damaged header: besides its own, for compression, encryption and patches that no backup has.
-_DAMAGED = (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, struct.error)
+# What `zipfile` raises for a damaged header: besides its own, for places before the file, and compression and encryption no backup has.
+_DAMAGED = (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, OSError, struct.error)
 
 
 class Archive:
@@ -45,6 +45,8 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(path)
             self.manifest = self._manifest()
+        except (FileNotFoundError, PermissionError, IsADirectoryError):
+            raise  # no damage: the command line says which path the system refused
         except (*_DAMAGED, TypeError, KeyError, AttributeError) as error:
             raise self._fault("is no whole backup of Deep Health") from error
         if self.manifest.tables not in migrate.versions():
