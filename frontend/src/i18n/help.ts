@@ -119,18 +119,18 @@ Con el ratón: rueda para ampliar, arrastrar para mover, arrastrar con el botón
   teaching_text: [
     `Twenty minutes, no film of a patient, no preparation.
 
-- Open **Teach** and take the example “Why is it so good?”. Its films are drawn by a program; every film of one class has a small mark in a corner, as a hospital’s marker would leave it.
+- Open **Teach** and take the example “Why is it so good?”. Its films are drawn by a program; the films of each class have a border of their own, as if each came from another scanner.
 - Let the class look at the films and guess how well a model will do. Then press **Train**. The accuracy is splendid.
-- Ask: what did it learn? Look at the heatmaps of right answers. Then read the audit: the label can be told from the corners alone.
+- Ask: what did it learn? Look at the heatmaps of right answers. Then read the audit: the label can be told from the border alone.
 - Take the example “Clean” and train again. The accuracy falls, and now it is about the lungs.
 - Last, give both models the same new film on **Read**.
 
 What to take home: a good score says that two folders can be told apart. It does not say by what.`,
     `Veinte minutos, sin radiografías de pacientes y sin preparación.
 
-- Abra **Enseñar** y tome el ejemplo «¿Por qué acierta tanto?». Sus radiografías las dibuja un programa; todas las de una clase llevan una pequeña marca en una esquina, como la dejaría el marcador de un hospital.
+- Abra **Enseñar** y tome el ejemplo «¿Por qué acierta tanto?». Sus radiografías las dibuja un programa; las de cada clase tienen su propio borde, como si vinieran de aparatos distintos.
 - Deje que la clase mire las radiografías y apueste cuánto acertará un modelo. Pulse después **Entrenar**. La exactitud es espléndida.
-- Pregunte: ¿qué ha aprendido? Miren los mapas de calor de los aciertos. Lean luego la auditoría: la etiqueta se adivina solo con las esquinas.
+- Pregunte: ¿qué ha aprendido? Miren los mapas de calor de los aciertos. Lean luego la auditoría: la etiqueta se adivina solo con el borde.
 - Tome el ejemplo «Limpio» y entrene otra vez. La exactitud baja, y ahora sí trata de los pulmones.
 - Por último, pregunte en **Leer** a los dos modelos por la misma radiografía nueva.
 
