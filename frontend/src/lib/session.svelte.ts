@@ -29,9 +29,9 @@ class Session {
     return this.about?.access === 'accounts' && !this.about.user
   }
 
-  /** Whether whoever is here may do what `role` may. */
+  /** Whether whoever is here may do what `role` may: the service names a role where there are no accounts, too. */
   may(role: Role): boolean {
-    if (this.about?.access !== 'accounts') return true
+    if (!this.about) return true
     return this.#rank.indexOf(this.about.user?.role ?? 'viewer') >= this.#rank.indexOf(role)
   }
 
