@@ -50,5 +50,5 @@ clean: ## remove environments and caches, keep runs
 .venv-test/ready: pyproject.toml constraints.txt tools/make_venv.sh
 	@tools/make_venv.sh .venv-test "$(PYTHON)" ".[serve,postgres,train,dev]"
 
-$(PAGE): tools/node.sh frontend/package-lock.json frontend/index.html frontend/vite.config.ts frontend/service_worker.ts $(shell find frontend/src frontend/public -type f)
+$(PAGE): tools/node.sh frontend/package-lock.json frontend/index.html frontend/vite.config.ts frontend/service_worker.ts frontend/packed.ts $(shell find frontend/src frontend/public -type f)
 	@PYTHON="$(PYTHON)" tools/node.sh npm run --silent build -- --logLevel warn

@@ -1,5 +1,6 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig } from 'vitest/config'
+import { packed } from './packed.ts'
 import { serviceWorker } from './service_worker.ts'
 
 /** The first picture is the page itself in its own theme, not a white sheet: the browser waits for the script, as it does for the styles. */
@@ -9,7 +10,7 @@ const paintWhenReady = {
 }
 
 export default defineConfig({
-  plugins: [svelte(), paintWhenReady, serviceWorker()],
+  plugins: [svelte(), paintWhenReady, serviceWorker(), packed()],
   build: {
     outDir: '../src/deephealth/service/page',
     emptyOutDir: true,
