@@ -106,7 +106,7 @@ def test_the_list_names_what_can_be_asked_for() -> None:
     done = bench("--list")
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
-        "predict", "cores", "start", "memory", "service", "leakage", "audit", "install", "keras", "coverage", "fine-tune",
+        "predict", "cores", "start", "memory", "service", "browser", "leakage", "audit", "install", "keras", "coverage", "fine-tune",
     ]  # fmt: skip
 
 

@@ -65,7 +65,7 @@ def test_dropped_folders_become_classes_and_can_be_taken_back(page_in: Any, fold
     _counts(page, "No pneumonia", 12)
     _counts(page, "Viral", 12)
     expect(page.get_by_role("article")).to_have_count(2)  # none for masks; the empty ones of a new project made room
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo").last.click()
     expect(_card(page, "Class 1")).to_be_visible()
     expect(page.get_by_role("article")).to_have_count(2)
 
@@ -241,7 +241,7 @@ def test_from_films_to_evidence_to_files_and_back(page_in: Any, taught: Path, ph
     results.get_by_role("button", name="Relabel as").first.click()
     expect(results.get_by_text("1 label changed")).to_be_visible()
     expect(results.get_by_role("button", name="Train again")).to_be_visible()
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo").last.click()
     expect(results.get_by_text("1 label changed")).to_have_count(0)
     _counts(page, "Bacterial", 24)
 
