@@ -23,6 +23,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import TimeoutError as HeldUp
 
 from deephealth.images.phantom import draw_phantom
 from deephealth.images.read import read_film
@@ -346,11 +347,19 @@ def test_a_new_build_is_seen_at_once_and_takes_the_old_ones_place(
         _until(harness.page, _WAITING)
         assert old[0] in harness.page.evaluate(_SETTLED)
         harness.page.goto("about:blank")
-        harness.page.goto("/")
+        _visit_again(harness.page)
         _until(harness.page, _REPLACED, old[0])
         harness.context.set_offline(True)
         harness.page.reload()
         assert harness.page.title().startswith("New: ")
+
+
+def _visit_again(page: Page) -> None:
+    """Go to the page; once more where the browser was held up, as it is at times on a busy machine while one worker replaces another."""
+    try:
+        page.goto("/", timeout=10_000)
+    except HeldUp:
+        page.goto("/")
 
 
 def test_the_choice_is_kept_and_a_film_is_answered_offline(
