@@ -121,7 +121,9 @@ class JobFolder:
         return handle
 
     def tidy(self) -> None:
-        """Remove what only the work needed: the links to the films, and films drawn."""
+        """Remove what only the work needed: what a kill left half-written, the links to the films, and films drawn. For who holds the lock."""
+        for part in self.path.rglob(".*.part"):
+            part.unlink(missing_ok=True)
         for name in ("films", "drawn", "models"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         (self.path / "pid").unlink(missing_ok=True)

@@ -74,14 +74,26 @@ class Supervisor:
             self.wake()
 
     def _run(self) -> None:
+        tidied = False
         while not self.stopping.is_set():
             try:
+                tidied = tidied or self._tidy_ended()
                 busy = self.look()
             except Exception:  # a database that is busy or a disk that is full must not end the one who looks after jobs
                 log.exception("The jobs could not be looked after; it is tried again.")
                 busy = False
             self._wake.wait(_BUSY_PAUSE if busy else _IDLE_PAUSE)
             self._wake.clear()
+
+    def _tidy_ended(self) -> bool:
+        """Remove what jobs no longer need, where a service was killed between noting their end and tidying up."""
+        with self.database.read() as connection:
+            ended = jobs.ended(connection)
+        for folder in (JobFolder(self.config.data, job) for job in ended):
+            if folder.path.is_dir() and (lock := folder.hold()) is not None:
+                folder.tidy()
+                os.close(lock)
+        return True
 
     def look(self) -> bool:
         """Look at every job once; whether there is any that has not ended."""

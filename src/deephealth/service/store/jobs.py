@@ -53,6 +53,11 @@ def unfinished(connection: Connection) -> list[Row[Any]]:
     return list(connection.execute(select(jobs).where(jobs.c.state.in_(("queued", "running"))).order_by(jobs.c.created, jobs.c.id)))
 
 
+def ended(connection: Connection) -> list[str]:
+    """The identifiers of jobs that have ended."""
+    return list(connection.scalars(select(jobs.c.id).where(jobs.c.state.in_(ENDED))))
+
+
 def last_of_projects(connection: Connection, of: Sequence[str]) -> dict[str, Row[Any]]:
     """The newest job of each of these projects that has one."""
     newest = select(jobs.c.project, func.max(jobs.c.created).label("created")).group_by(jobs.c.project).subquery()
