@@ -121,7 +121,7 @@ class JobFolder:
         return handle
 
     def tidy(self) -> None:
-        """Remove what only the work needed: what a kill left half-written, the links to the films, and films drawn. For who holds the lock."""
+        """Remove what a kill left half-written and what only the work needed: links to films, films drawn. For who holds the lock."""
         for part in self.path.rglob(".*.part"):
             part.unlink(missing_ok=True)
         for name in ("films", "drawn", "models"):
