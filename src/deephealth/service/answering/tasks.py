@@ -53,7 +53,8 @@ class Tasks:
         film = read_film(body, name=name, channels=predictor.model.record.channels)
         read = time.perf_counter()
         prediction = predictor.predict(film)
-        return dataclasses.asdict(_answer(prediction, film, read - start, time.perf_counter() - read)), b""
+        # Not `asdict`, which copies the maps cell by cell: half a millisecond of every answer.
+        return vars(_answer(prediction, film, read - start, time.perf_counter() - read)), b""
 
     def answer_member(self, body: bytes, model: str, archive: str, member: str, name: str) -> Reply:
         """The model's answer to a film in a zip archive."""
@@ -142,7 +143,7 @@ def _grey(model: Model) -> NDArray[np.uint8]:
 def _answer(prediction: Prediction, film: Radiograph, read: float, run: float) -> Answer:
     if prediction.heatmap is None:
         raise CannotAnswer("model", "The model gives no heatmap, expected a whole Deep Health model file; get it again.")
-    maps = zip(prediction.probabilities, prediction.heatmap.tolist(), strict=True)
+    maps = zip(prediction.probabilities, np.round(prediction.heatmap.astype(np.float64), 4).tolist(), strict=True)
     return Answer(
         sha256=film.sha256,
         width=film.width,
@@ -155,12 +156,8 @@ def _answer(prediction: Prediction, film: Radiograph, read: float, run: float) -
         reason=prediction.reason,
         objections=bool(film.objections),
         warnings=list(film.warnings),
-        heatmap={label: [[_short(cell) for cell in row] for row in rows] for label, rows in maps},
+        heatmap=dict(maps),
         model=prediction.model,
         read_ms=round(1000 * read, 2),
         run_ms=round(1000 * run, 2),
     )
-
-
-def _short(value: Any) -> float:
-    return round(float(value), 4)
