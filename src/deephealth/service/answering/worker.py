@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -32,6 +33,7 @@ def main(memory_mb: int, threads: int) -> None:
     from deephealth.service.answering.tasks import Tasks
 
     tasks = Tasks(threads)
+    gc.freeze()  # what is imported stays: looking through it for garbage would hold answers up by milliseconds
     with socket.socket(fileno=os.dup(0)) as channel:
         frames.send(channel, {"ready": True})
         with contextlib.suppress(frames.FrameError, ConnectionError):
