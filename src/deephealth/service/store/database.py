@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -99,10 +101,25 @@ def _engine(url: str) -> Engine:
 def _prepare(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # `_begin` says when a transaction begins; Python's module would begin late and commit before DDL
     cursor = connection.cursor()
-    waiting = f"busy_timeout={_BUSY_SECONDS * 1000}"
-    for pragma in (waiting, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "journal_size_limit=16777216"):
+    cursor.execute(f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}")
+    _write_ahead(cursor)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "journal_size_limit=16777216"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    # A new file's switch to WAL wants the file alone, and SQLite does not wait for that (its busy timeout does not count here): several
+    # services that start at once on an empty folder meet in it, so whoever comes second asks again.
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 def _begin(connection: Connection) -> None:
