@@ -48,7 +48,7 @@ clean: ## remove environments and caches, keep runs
 .venv/ready: pyproject.toml constraints.txt tools/make_venv.sh
 	@tools/make_venv.sh .venv "$(PYTHON)" ".[serve]"
 .venv-test/ready: pyproject.toml constraints.txt tools/make_venv.sh
-	@tools/make_venv.sh .venv-test "$(PYTHON)" ".[serve,postgres,train,dev]"
+	@tools/make_venv.sh .venv-test "$(PYTHON)" ".[serve,postgres,train,huggingface,tensorboard,openvino,tensorflow,notebook,dev]"
 
 $(PAGE): tools/node.sh frontend/package-lock.json frontend/index.html frontend/vite.config.ts frontend/service_worker.ts frontend/packed.ts $(shell find frontend/src frontend/public -type f)
 	@PYTHON="$(PYTHON)" tools/node.sh npm run --silent build -- --logLevel warn

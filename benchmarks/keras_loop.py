@@ -89,7 +89,7 @@ def same_network() -> tuple[Any, Any]:
     import keras
 
     from deephealth.features.keras_backbones import FAMILIES, KerasNetwork
-    from deephealth.model.export import backbone_of
+    from deephealth.model.from_torch import backbone_of
 
     before = keras.config.image_data_format()
     keras.config.set_image_data_format("channels_first")

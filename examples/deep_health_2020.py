@@ -104,7 +104,7 @@ def inception(where: str) -> Backbone | None:
     if not where and not cached.exists():
         return None
     from deephealth.features import keras_backbones
-    from deephealth.model.export import backbone_of
+    from deephealth.model.from_torch import backbone_of
 
     start = "imagenet" if where in ("", "auto") else where
     network = keras_backbones.build("InceptionV3", 299, start)

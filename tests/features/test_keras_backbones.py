@@ -12,7 +12,7 @@ import torch
 from deephealth.errors import ModelFileError, UsageError
 from deephealth.features import keras_backbones
 from deephealth.features.keras_backbones import FAMILIES, build
-from deephealth.model.export import backbone_of, check_parity
+from deephealth.model.from_torch import backbone_of, check_parity
 from deephealth.model.heads import LinearHead
 from deephealth.training.film_array import array_of
 from deephealth.training.finetune import Trainer, torch_threads

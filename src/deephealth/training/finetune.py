@@ -89,7 +89,7 @@ def fine_tune(
     Raises UsageError when the checkpoint in `folder` belongs to another run, ModelFileError when it or the weights to start from cannot be
     read, DatasetError when no film can be read, ParityError when the exported file answers differently.
     """
-    from deephealth.model import export
+    from deephealth.model import from_torch
 
     seen = np.unique(np.concatenate([learned_before(settings), seen]), axis=0)
     load = _loader(classes, settings.size, folder, threads, listener)
@@ -99,7 +99,7 @@ def fine_tune(
         history = run(trainer, held_out, folder / CHECKPOINT, listener)
         network, head = trainer.finished()
     samples = [films.batch(slice(k, k + 1))[0] for k in range(min(len(films), 8))]
-    backbone = export.backbone_of(
+    backbone = from_torch.backbone_of(
         network,
         name=name,
         size=settings.size,
@@ -110,7 +110,7 @@ def fine_tune(
         licence=licence,
         provenance=provenance,
     )
-    export.check_parity(backbone, head, network, trainer.normalisation, samples)
+    from_torch.check_parity(backbone, head, network, trainer.normalisation, samples)
     return FineTuned(backbone, head, history)
 
 

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from deephealth.errors import ParityError
 from deephealth.features import graph
-from deephealth.model import export, typed
+from deephealth.model import from_torch, typed
 from deephealth.settings.progress import Listener, Progress, silent
 from deephealth.training.finetune import parameter_groups, torch_threads
 from deephealth.training.lung_films import IGNORED, LUNG, LungExamples, batches
@@ -171,7 +171,7 @@ def to_onnx(network: LungNetwork, side: int) -> bytes:
     """
     from onnx import TensorProto, helper
 
-    traced = export.network_graph(network.cpu().float().eval(), side).graph
+    traced = from_torch.network_graph(network.cpu().float().eval(), side).graph
     body = graph.Fragment(tuple(traced.node), tuple(traced.initializer))
     logits = traced.output[0].name
     head = graph.Fragment(

@@ -12,7 +12,7 @@ from torch import nn
 
 from deephealth.errors import ParityError
 from deephealth.features import graph
-from deephealth.model.export import backbone_of, check_parity, network_graph
+from deephealth.model.from_torch import backbone_of, check_parity, network_graph
 from deephealth.model.heads import LinearHead
 from deephealth.training.networks import Normalisation, SmallResNet
 
