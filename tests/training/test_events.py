@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+
+from deephealth.model.heads import LinearHead
 from deephealth.settings.progress import Progress
-from deephealth.training.events import JsonLines, Note, StepDone, tee
+from deephealth.training.events import HeadStep, JsonLines, Note, StepDone, tee
 
 
 def test_events_are_json_lines_that_go_on_after_a_restart(tmp_path: Path) -> None:
@@ -14,6 +17,7 @@ def test_events_are_json_lines_that_go_on_after_a_restart(tmp_path: Path) -> Non
     for number in range(2):
         with JsonLines(path) as events:
             events(StepDone(step=number, loss=float("nan")))
+            events(HeadStep(number, LinearHead(np.ones((2, 3), np.float32), np.zeros(2, np.float32)), np.ones((4, 3), np.float32)))
             events(Progress("features", 1, 2))
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert [line["event"] for line in lines] == ["StepDone", "Progress"] * 2

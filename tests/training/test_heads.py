@@ -7,7 +7,7 @@ import pytest
 
 from deephealth.errors import DatasetError
 from deephealth.model.heads import DenseHead, LinearHead
-from deephealth.training.events import EpochDone, StepDone
+from deephealth.training.events import EpochDone, Event, HeadStep, StepDone
 from deephealth.training.heads import (
     Examples,
     _class_uniform_batches,
@@ -128,10 +128,12 @@ def test_early_stopping_keeps_the_best_head(kind: str) -> None:
     rng = np.random.default_rng(0)
     noise = Examples(rng.normal(size=(60, 200)).astype(np.float32), rng.integers(3, size=60))
     other = Examples(rng.normal(size=(60, 200)).astype(np.float32), rng.integers(3, size=60))
-    events: list[StepDone | EpochDone] = []
+    events: list[Event] = []
     settings = HeadSettings(kind=kind, steps=4000, epochs=400, patience=5, learning_rate=0.05)
-    head = fit_head(noise, classes=3, settings=settings, validation=other, listener=events.append)  # type: ignore[arg-type]
-    losses = [event.validation_loss for event in events if event.validation_loss is not None]
+    head = fit_head(noise, classes=3, settings=settings, validation=other, listener=events.append)
+    measured = [event.validation_loss for event in events if isinstance(event, StepDone | EpochDone)]
+    losses = [loss for loss in measured if loss is not None]
+    assert sum(isinstance(event, HeadStep) for event in events) == len(losses)
     assert len(losses) < 400
     weights = example_weights(other, 3, "balanced")
     assert cross_entropy_and_accuracy(head, other, weights)[0] == pytest.approx(min(losses), rel=1e-6)

@@ -13,9 +13,15 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deephealth.settings.progress import Listener, Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from deephealth.model.heads import Head
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +82,19 @@ class RunFinished:
     report: str
 
 
-Event = RunStarted | StageStarted | Progress | StepDone | EpochDone | Note | RunFinished
+@dataclasses.dataclass(frozen=True, eq=False)
+class HeadStep:
+    """The head as it stands at an evaluation, and features float32 [n, d] of the films it was measured on: for histograms, not for files.
+
+    `step` is that of the StepDone, or the epoch of the EpochDone, that was told just before.
+    """
+
+    step: int
+    head: Head
+    features: NDArray[np.float32]
+
+
+Event = RunStarted | StageStarted | Progress | StepDone | EpochDone | HeadStep | Note | RunFinished
 EventListener = Callable[[Event], None]
 
 
@@ -113,7 +131,9 @@ class JsonLines:
         self._progress_written = 0.0
 
     def __call__(self, event: Event) -> None:
-        """Write one event; of progress within a stage, at most one a second."""
+        """Write one event; of progress within a stage, at most one a second; of arrays, nothing."""
+        if isinstance(event, HeadStep):
+            return  # its arrays are for listeners that draw them
         now = time.time()
         if isinstance(event, Progress):
             if event.done < event.total and now - self._progress_written < 1:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from deephealth.errors import DatasetError
 from deephealth.model.heads import DenseHead, Head, LinearHead
-from deephealth.training.events import EpochDone, EventListener, Note, StepDone, ignore
+from deephealth.training.events import EpochDone, EventListener, HeadStep, Note, StepDone, ignore
 from deephealth.training.recipe import HeadSettings
 
 Floats = NDArray[np.float32]
@@ -86,6 +86,7 @@ def _fit_logistic(
     for number, strength in enumerate(strengths, start=1):
         head = _logistic(train, classes, strength, settings.class_weights)
         listener(_step(number, head, train, validation, classes, settings))
+        listener(HeadStep(number, head, train.features))
         judge = validation if validation is not None else train
         loss, _ = cross_entropy_and_accuracy(head, judge, example_weights(judge, classes, settings.class_weights))
         if best is None or loss < best[0]:
@@ -128,6 +129,7 @@ def _fit_softmax(
             head = LinearHead(weight.copy(), bias.copy())
             event = _step(step, head, Examples(x, train.labels[rows]), validation, classes, settings, weighted=False)
             listener(event)
+            listener(HeadStep(step, head, x))
             if stop.after(event.validation_loss, head):
                 break
     return stop.best or LinearHead(weight, bias)
@@ -154,6 +156,7 @@ def _fit_dense(
         head = DenseHead(weights[0].copy(), weights[1].copy(), weights[2].copy(), np.zeros(classes, np.float32))
         step = _step(epoch, head, train, validation, classes, settings)
         listener(EpochDone(epoch, settings.epochs, step.loss, step.accuracy, step.validation_loss, step.validation_accuracy))
+        listener(HeadStep(epoch, head, train.features))
         if stop.after(step.validation_loss, head):
             break
     return stop.best or head
