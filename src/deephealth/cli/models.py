@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from deephealth.cli import exports
 from deephealth.cli.common import SubCommands, add_command, add_language_option, add_work_options
 
 _SHIPPED = "deephealth-small"
@@ -23,8 +24,9 @@ def _add_model(commands: SubCommands) -> None:
     actions = add_command(
         commands,
         "model",
-        "show, verify or locate a model file",
-        examples="  deephealth model show\n  deephealth model verify run/model.onnx\n  deephealth model show run/model.onnx --json",
+        "show, verify, export or locate a model file",
+        examples="  deephealth model show\n  deephealth model verify run/model.onnx\n  deephealth model show run/model.onnx --json\n"
+        "  deephealth model export run/model.onnx --to onnx-int8 --out small.zip",
     ).add_subparsers(metavar="ACTION", required=True)
     show = add_command(actions, "show", "print a model's card")
     show.add_argument("model", nargs="?", default=_SHIPPED, metavar="MODEL", help="model file (default: the one that ships)")
@@ -34,9 +36,12 @@ def _add_model(commands: SubCommands) -> None:
     path = add_command(actions, "path", "print where the model that ships lies")
     path.set_defaults(run=_path)
     verify = add_command(actions, "verify", "compute a model's golden films again and say how far the answers are from the recorded ones")
-    verify.add_argument("model", nargs="?", default=_SHIPPED, metavar="MODEL", help="model file (default: the one that ships)")
+    verify.add_argument(
+        "model", nargs="?", default=_SHIPPED, metavar="MODEL", help="model file, or a zip of `model export` (default: the model that ships)"
+    )
     add_work_options(verify, seed=False)
     verify.set_defaults(run=_verify)
+    exports.add_actions(actions)
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -56,6 +61,8 @@ def _path(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    if options.model.endswith(".zip"):
+        return exports.verify(Path(options.model))
     from deephealth.inference.predictor import load_model
     from deephealth.model.verify import verify
 
