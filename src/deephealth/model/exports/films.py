@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from deephealth.images.phantom import LABELS, draw_phantom
 from deephealth.model.exports.runtimes.asking import square
 from deephealth.settings.progress import Listener, Progress, silent
 
-_SIDES = (160, 224, 320, 512, 700)
+_SIDES = (96, 128, 160, 192, 224)
+_ENLARGED = (1, 2, 3)  # a film of 672 px tells as much about the resize when each pixel of a smaller one is repeated, and is drawn at once
 _CERTIFYING_SEED, _CALIBRATING_SEED = 31, 77  # never the same films
 CALIBRATION_FILMS = 64
 
@@ -40,15 +42,21 @@ class Films:
 
 
 def drawn(count: int, channels: int, *, seed: int = _CERTIFYING_SEED, listener: Listener = silent, stage: str = "films") -> Films:
-    """`count` phantoms of five sizes, upright, wide and square."""
+    """`count` phantoms of 72 to 672 px, upright, wide and square."""
     pixels = []
     for number in range(count):
-        side = _SIDES[number % len(_SIDES)]
-        film = draw_phantom(LABELS[number % len(LABELS)], seed=seed, patient=number, size=side).pixels
-        film = (film, film[:, : side * 4 // 5], film[: side * 3 // 4])[number // len(_SIDES) % 3]
-        pixels.append(_shaped(np.ascontiguousarray(film), channels))
+        pixels.append(_shaped(_phantom(number, seed), channels))
         listener(Progress(stage, number + 1, count))
     return Films(pixels, (), "phantoms")
+
+
+@functools.lru_cache(maxsize=512)
+def _phantom(number: int, seed: int) -> NDArray[np.uint8]:
+    side = _SIDES[number % len(_SIDES)]
+    film = draw_phantom(LABELS[number % len(LABELS)], seed=seed, patient=number, size=side).pixels
+    film = (film, film[:, : side * 4 // 5], film[: side * 3 // 4])[number // len(_SIDES) % 3]
+    times = _ENLARGED[number // 2 % len(_ENLARGED)]
+    return np.ascontiguousarray(film.repeat(times, axis=0).repeat(times, axis=1))
 
 
 def of_folder(folder: Path, most: int, channels: int, *, listener: Listener = silent, stage: str = "films") -> Films:
