@@ -8,7 +8,7 @@ import logging
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -146,13 +146,26 @@ def test_a_failure_inside_shows_a_number_and_logs_the_place_without_the_message(
     assert "DOE" not in caplog.text
 
 
+def access_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Method and path of every request noted so far."""
+    return [record.getMessage().split(" ", 1)[1].rsplit(" ", 3)[0] for record in caplog.records if record.name == "deephealth.access"]
+
+
+def wait_for(true: Callable[[], bool], seconds: float = 20) -> None:
+    """Until it is true, or the time is up."""
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.01)
+
+
 def test_the_log_holds_the_path_as_a_pattern(service: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "deephealth.access"):
         service.client.get("/api/v1/projects/DOE-JOHN?name=DOE-JOHN")
         service.client.get("/DOE-JOHN.png")
         service.client.get("/teach/DOE/JOHN")
         service.client.get("/api/v1/heatmaps/DOE%0AJOHN.png")
-    lines = [record.getMessage().split(" ", 1)[1].rsplit(" ", 3)[0] for record in caplog.records if record.name == "deephealth.access"]
+        wait_for(lambda: len(access_lines(caplog)) == 4)  # a request is noted once its answer is out, by the server's own thread
+    lines = access_lines(caplog)
     assert lines[:2] == ["GET /api/v1/projects/{project}", "GET /{name:path}"]
     assert lines[3] == "GET /api/v1/heatmaps/{token}.png" and "DOE" not in caplog.text
 
