@@ -14,6 +14,10 @@ import pytest
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
+# Where the system's Node.js is too old, `make test` has installed another beside the project.
+if (_NODE := Path(__file__).parents[1] / ".venv-node" / "path").is_dir():
+    os.environ["PATH"] = f"{_NODE}{os.pathsep}{os.environ['PATH']}"
+
 
 @pytest.fixture(autouse=True)
 def _private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
