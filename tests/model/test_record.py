@@ -137,7 +137,7 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"temperature": "1"}, "a number"),
     ({"temperature": True}, "a number"),
     ({"novelty_threshold": -1}, "novelty_threshold"),
-    ({"novelty_threshold": None}, "novelty_threshold"),
+    ({"novelty_threshold": 0}, "novelty_threshold"),
     ({"novelty_threshold": 10**400}, "novelty_threshold"),
     ({"channels": 2}, "one of 1, 3"),
     ({"channels": [1]}, "one of 1, 3"),

@@ -115,6 +115,7 @@ export const read = dictionary({
   why_reliability_text: ['Among the model’s own test films with a leading probability from {low} to {high}:', 'Entre las radiografías de prueba del propio modelo con una probabilidad máxima de {low} a {high}:'],
   why_reliability_none: ['This model carries no table of how often such answers were right.', 'Este modelo no lleva una tabla de cuántas veces acertaron respuestas así.'],
   why_novelty: ['How unlike the training films', 'Cuánto difiere de las de entrenamiento'],
+  why_novelty_none: ['Nothing is known of the films this model learned from: it refuses no picture, not even one that is no chest film.', 'No se sabe con qué imágenes se entrenó este modelo: no rechaza ninguna, ni siquiera la que no es una radiografía de tórax.'],
   why_novelty_text: ['Novelty {novelty}; 1 is the middle of the training films, above {threshold} a film is refused.', 'Novedad {novelty}; 1 es el valor medio de las radiografías de entrenamiento, por encima de {threshold} se rechaza.'],
   why_heat: ['Heatmap', 'Mapa de calor'],
   why_heat_text: ['Colour shows where the model found evidence for a class: from none (the film as it is) to {scale} logits (light yellow). The scale is fixed, so weak evidence looks weak. It shows what the model used, not where an illness is.', 'El color muestra dónde encontró el modelo evidencia a favor de una clase: de ninguna (la radiografía tal cual) a {scale} logits (amarillo claro). La escala es fija, así que una evidencia débil se ve débil. Muestra en qué se basó el modelo, no dónde hay una enfermedad.'],

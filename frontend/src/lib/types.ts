@@ -60,7 +60,8 @@ export interface Prediction {
   label: string
   probabilities: Record<string, number>
   novelty: number | null
-  novelty_threshold: number
+  /** null: the model knows no training films, and refuses none for being unlike them. */
+  novelty_threshold: number | null
   /** The gate's answer; the probabilities stand all the same. */
   refused: boolean
   /** A sentence in the language asked for; "" when neither refused nor unreadable. */

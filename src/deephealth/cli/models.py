@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from deephealth.cli import exports
+from deephealth.cli import exports, imports
 from deephealth.cli.common import SubCommands, add_command, add_language_option, add_work_options
 
 _SHIPPED = "deephealth-small"
@@ -24,7 +24,7 @@ def _add_model(commands: SubCommands) -> None:
     actions = add_command(
         commands,
         "model",
-        "show, verify, export or locate a model file",
+        "show, verify, export, import or locate a model file",
         examples="  deephealth model show\n  deephealth model verify run/model.onnx\n  deephealth model show run/model.onnx --json\n"
         "  deephealth model export run/model.onnx --to onnx-int8 --out small.zip",
     ).add_subparsers(metavar="ACTION", required=True)
@@ -42,6 +42,7 @@ def _add_model(commands: SubCommands) -> None:
     add_work_options(verify, seed=False)
     verify.set_defaults(run=_verify)
     exports.add_actions(actions)
+    imports.add_actions(actions)
 
 
 def _show(options: argparse.Namespace) -> int:

@@ -113,6 +113,8 @@ def _points(record: ModelRecord, words: Words) -> list[str]:
 
 
 def _gate(record: ModelRecord, words: Words) -> list[str]:
+    if record.novelty_threshold is None:
+        return [f"## {words['gate']}", "", words["gate_none"]]
     return [f"## {words['gate']}", "", words["gate_text"].format(threshold=f"{record.novelty_threshold:.4g}")]
 
 

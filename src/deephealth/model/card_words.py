@@ -78,6 +78,10 @@ _ENGLISH = {
         "film is refused when it is above {threshold}. The gate stops films that are unlike the training films; it does not prove "
         "that a film is fit."
     ),
+    "gate_none": (
+        "None: nothing is known of the films this model learned from, so no picture is refused, not even one that is no chest film. "
+        "Judge every answer accordingly."
+    ),
     "limits": "Limits",
     "limits_text": (
         "- The probabilities hold for films like the validation films; another hospital, age group or machine can change them.\n"
@@ -164,6 +168,10 @@ _SPANISH = {
         "`novelty` es la distancia de la imagen a las de entrenamiento en el espacio de las características; 1 es la mediana de las"
         " de entrenamiento. Una imagen se rechaza cuando pasa de {threshold}. El filtro detiene imágenes distintas de las de "
         "entrenamiento; no prueba que una imagen sea adecuada."
+    ),
+    "gate_none": (
+        "Ninguno: no se sabe nada de las imágenes con que se entrenó este modelo, así que no se rechaza ninguna, ni siquiera la que "
+        "no es una radiografía de tórax. Júzguese cada respuesta en consecuencia."
     ),
     "limits": "Límites",
     "limits_text": (

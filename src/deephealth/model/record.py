@@ -161,7 +161,10 @@ class ModelRecord:
     head: HeadRecord = spec("the part that turns features into logits", default=HeadRecord(), required=True)
     temperature: float = spec("divisor of the logits before the softmax, inside the graph", default=1.0, required=True, exclusiveMinimum=0)
     heatmap_scale: float = spec("evidence, in logits, that a drawn heatmap shows at full colour", default=10.0, exclusiveMinimum=0)
-    novelty_threshold: float = spec("a film is refused when its novelty is above this", exclusiveMinimum=0)
+    novelty_threshold: float | None = spec(
+        "a film is refused when its novelty is above this; null: nothing is known of the model's films, and none is refused",
+        exclusiveMinimum=0,
+    )
     operating_points: tuple[OperatingPoint, ...] = spec("frozen decision rules", default=())
     conformal: ConformalRecord | None = spec("frozen rule for sets of labels; null or absent where none was chosen", default=None)
     training: TrainingRecord = spec("how the head was fitted", default=TrainingRecord())

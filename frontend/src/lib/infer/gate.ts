@@ -9,7 +9,7 @@ export interface Refusal {
   code: '' | 'tags' | 'novelty'
 }
 
-export function refusal(novelty: number, threshold: number, objections: string[], language: Language): Refusal {
+export function refusal(novelty: number, threshold: number | null, objections: string[], language: Language): Refusal {
   if (objections.length) {
     const reasons = objections.map((objection) => (language === 'es' ? inSpanish(objection) : objection)).join('; ')
     const reason =
@@ -18,7 +18,7 @@ export function refusal(novelty: number, threshold: number, objections: string[]
         : `By its own tags this is not a frontal chest film: ${reasons}.`
     return { reason, code: 'tags' }
   }
-  if (novelty <= threshold) return { reason: '', code: '' }
+  if (threshold === null || novelty <= threshold) return { reason: '', code: '' }
   const [found, limit] = [significant(novelty), significant(threshold)]
   const reason =
     language === 'es'

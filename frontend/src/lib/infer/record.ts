@@ -15,7 +15,7 @@ export interface ModelRecord {
   labels: string[]
   channels: 1 | 3
   heatmap_scale: number
-  novelty_threshold: number
+  novelty_threshold: number | null
   operating_points: { name: string; positive: string[]; threshold: number; sensitivity: RecordEstimate; specificity: RecordEstimate }[]
   conformal: { level: number; threshold: number } | null
 }
@@ -47,8 +47,8 @@ export function readRecord(file: Uint8Array): ModelRecord {
     throw new NotAModel('not-a-model', 'a record that is no JSON')
   }
   if ((found.schema_version ?? 0) > NEWEST_SCHEMA) throw new NotAModel('newer')
-  const { name, labels, novelty_threshold, channels = 1, heatmap_scale = 10, operating_points = [], conformal = null } = found
-  if (!name || !labels || labels.length < 2 || !novelty_threshold) throw new NotAModel('not-a-model', 'a record without name, labels or threshold')
+  const { name, labels, novelty_threshold = null, channels = 1, heatmap_scale = 10, operating_points = [], conformal = null } = found
+  if (!name || !labels || labels.length < 2 || novelty_threshold === 0) throw new NotAModel('not-a-model', 'a record without name, labels or threshold')
   // The page's decoder gives grey; a colour model's answers would differ from the service's.
   if (channels !== 1) throw new NotAModel('channels')
   return { name, labels, novelty_threshold, channels, heatmap_scale, operating_points, conformal }

@@ -12,6 +12,7 @@ from deephealth.errors import ModelFileError
 from deephealth.features import graph
 from deephealth.model.file import Model
 from deephealth.model.heads import DenseHead, Head, LinearHead
+from deephealth.model.imports.crop import CROPPED
 
 if TYPE_CHECKING:
     import onnx
@@ -42,6 +43,11 @@ def network_of(model: Model) -> Network:
     pooled = makers.get("feature_map")
     if pooled is None or pooled.op_type != "Squeeze" or RESIZED not in makers:
         raise ModelFileError("The model's graph has another form than Deep Health draws, expected its own; train or import it again.")
+    if CROPPED in makers:
+        raise ModelFileError(
+            "The model looks at the middle square of a film, which only the format onnx keeps; "
+            "import it again with --crop squash, or export it as onnx."
+        )
     body = _without_film(graph.prune(drawn, [pooled.input[0]]))
     return Network(
         body, pooled.input[0], _head(drawn), model.record.temperature, model.record.size, model.record.channels, model.record.labels

@@ -64,7 +64,7 @@ class Prediction(Sent):
     label: str = Field(examples=["normal"])
     probabilities: dict[str, float] = Field(examples=[{"normal": 0.9131, "bacterial": 0.0201, "viral": 0.0668}])
     novelty: float | None
-    novelty_threshold: float
+    novelty_threshold: float | None
     refused: bool
     reason: str
     reason_code: str
