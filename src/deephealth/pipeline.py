@@ -24,6 +24,7 @@ from deephealth.datasets.split import By, Split, make_split
 from deephealth.errors import DatasetError
 from deephealth.evaluation.abstention import calibrate_sets
 from deephealth.evaluation.audit import Audit, look_for_shortcuts, refuse_leakage, split_counts
+from deephealth.evaluation.board import show_run
 from deephealth.evaluation.calibration import choose_operating_points, fit_temperature, softmax
 from deephealth.evaluation.context import make_context
 from deephealth.evaluation.evaluate import score_predictions
@@ -47,11 +48,12 @@ from deephealth.model.novelty import choose_threshold, fit_novelty
 from deephealth.model.verify import make_goldens
 from deephealth.settings import threads as thread_settings
 from deephealth.training.events import EventListener, JsonLines, RunFinished, RunStarted, StageStarted, ignore, tee
-from deephealth.training.examples import examples_of, films_of
+from deephealth.training.examples import examples_of, films_of, points_of
 from deephealth.training.heads import fit_head
 from deephealth.training.recipe import Recipe, with_changes
 from deephealth.training.run_folder import RunFolder
 from deephealth.training.scan import look_at, tell_left_out
+from deephealth.training.tensorboard import Board
 
 __all__ = ["Audit", "Run", "audit", "evaluate", "load_model", "train"]
 
@@ -88,8 +90,8 @@ def train(
     chosen = recipe.features
     backbone = None if recipe.fine_tune else load_backbone(chosen.backbone, weights=_path(chosen.weights or None))
     folder = RunFolder(Path(out), job.plan(index, split, allow_leakage=allow_leakage), overwrite=overwrite)
-    with JsonLines(folder.events) as events:
-        job = dataclasses.replace(job, listener=tee(events, listener))
+    with JsonLines(folder.events) as events, Board(folder.tensorboard, folder.events) as board:
+        job = dataclasses.replace(job, listener=tee(events, board, listener))
         job.listener(RunStarted("train", index.root.name, seed, job.threads))
         index, facts = look_at(index, threads=job.threads, listener=job.listener)
         frozen = _freeze(index, facts, folder, split, job)
@@ -104,6 +106,7 @@ def train(
         model = _calibrate(found, facts, backbone, head, tables, allow_leakage, job)
         model, judged = _evaluate_test(model, found, notes, command, job)
         save_model(model.data, folder.model)
+        show_run(board, model, judged, facts, points_of(found.index, tables), recipe, with_films=with_films)
         judged = _gather(judged, found, facts, model, backbone, tables, job)
         _write(judged, model, folder.html, folder.json, language, with_films, found.index.films, job)
         folder.finish(model_sha256=model.sha256, films=len(index.films), left_out=len(index.problems))

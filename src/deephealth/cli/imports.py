@@ -20,9 +20,7 @@ def add_actions(actions: SubCommands) -> None:
     )
     command.add_argument("source", type=Path, metavar="SOURCE", help="the exported zip, its folder, or model.json, .h5 or .tflite")
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the model file to write")
-    command.add_argument(
-        "--labels", type=Path, metavar="FILE", help="class names, one a line (default: the file beside the model)"
-    )
+    command.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line (default: the file beside the model)")
     command.add_argument("--name", default="", help="the model's name (default: SOURCE's)")
     command.add_argument("--licence", default="", help="the model's licence (default: unknown)")
     command.add_argument(

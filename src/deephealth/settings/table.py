@@ -29,6 +29,7 @@ class Setting:
 SETTINGS: tuple[Setting, ...] = (
     Setting("cache_dir", "", "folder for features, film facts and copies found; empty: $XDG_CACHE_HOME/deephealth or ~/.cache/deephealth"),
     Setting("cache_limit_mb", 2000, "size of the cache above which the tables used longest ago are removed, in MB"),
+    Setting("tensorboard", 1, "0: `train` writes no files for TensorBoard"),
     Setting("threads", 0, "threads to use; 0: as many as this process may run on"),
     Setting("max_pixels", 64_000_000, "largest film, in pixels, checked before decoding"),
     Setting("max_file_mb", 256, "largest film file or archive member, in MB, checked before reading"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,11 @@ def films_of(index: DatasetIndex, table: FeatureTable) -> list[Film]:
     """The films of a table, in its order."""
     films = {film.name: film for film in index.films}
     return [films[name] for name in table.names]
+
+
+def points_of(index: DatasetIndex, tables: Mapping[str, FeatureTable]) -> dict[str, tuple[list[Film], NDArray[np.float32]]]:
+    """The films of each split's table and the features [n, d] of the films themselves, without their views."""
+    return {split: (films_of(index, table), np.asarray(table.features[:, 0])) for split, table in tables.items()}
 
 
 def class_numbers(films: Sequence[Film], classes: Sequence[str]) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 RUN/plan.json    what the run was asked to do (data hash, recipe, seed); written first
 RUN/split.csv    the frozen split
 RUN/events.jsonl everything that happened
+RUN/tensorboard/ what `deephealth tensorboard` shows
 RUN/model.onnx, RUN/report.html, RUN/report.json
 RUN/run.json     clock times and costs; written last, so its presence means that the run finished
 """
@@ -81,6 +82,11 @@ class RunFolder:
         """Checkpoints and resized films of fine-tuning."""
         return self.path / "fine_tune"
 
+    @property
+    def tensorboard(self) -> Path:
+        """Event files for TensorBoard."""
+        return self.path / "tensorboard"
+
     def finish(self, **facts: Any) -> None:
         """Mark the run as finished, with its clock times and costs."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -110,6 +116,7 @@ class RunFolder:
         """Remove what a run wrote, the plan last, and nothing else that somebody may keep in its folder."""
         for name in ("run.json", "model.onnx", "report.html", "report.json", "events.jsonl", "split.csv"):
             (self.path / name).unlink(missing_ok=True)
-        if self.network.is_dir():
-            shutil.rmtree(self.network)
+        for folder in (self.network, self.tensorboard):
+            if folder.is_dir():
+                shutil.rmtree(folder)
         (self.path / "plan.json").unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ _EXAMPLE_SIZE = 256
 
 def train(folder: JobFolder, plan: dict[str, Any]) -> None:
     """Train on the films of the folder; the run, and what the page shows of it."""
+    os.environ["DEEPHEALTH_TENSORBOARD"] = "0"  # this process is the job's own, and the page draws its own curves
     if not (folder.run / "run.json").exists():  # else only the last step was cut off
         pipeline.train(
             folder.films,
