@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deephealth.cli.common import SubCommands, add_command, add_data_options, add_work_options, output_file, output_text, terminal
+from deephealth.cli.fetching import add_action
 
 if TYPE_CHECKING:
     from deephealth.datasets.index import DatasetIndex
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
 def add_commands(commands: SubCommands) -> None:
     """Add `phantom` and `dataset` to the command line."""
     _add_phantom(commands)
-    dataset = add_command(commands, "dataset", "count, audit or prepare a set of films").add_subparsers(metavar="ACTION", required=True)
+    dataset = add_command(commands, "dataset", "fetch, count, audit or prepare a set of films").add_subparsers(
+        metavar="ACTION", required=True
+    )
     _add_summary(dataset)
     _add_audit(dataset)
     _add_prepare(dataset)
+    add_action(dataset)
 
 
 def _add_phantom(commands: SubCommands) -> None:
