@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tarfile
 import zipfile
@@ -50,12 +51,12 @@ def _members(archive: Path) -> Iterator[tuple[str, int, Callable[[], Any], int]]
         with zipfile.ZipFile(archive) as packed:
             infos = [info for info in packed.infolist() if not info.is_dir() and _is_kept(info.filename) and not _is_link(info)]
             for info in infos:
-                yield info.filename, info.file_size, lambda info=info: packed.open(info), len(infos)
+                yield info.filename, info.file_size, functools.partial(packed.open, info), len(infos)
         return
     with tarfile.open(archive) as packed_tar:
         files = [member for member in packed_tar if member.isreg() and _is_kept(member.name)]
         for member in files:
-            yield member.name, member.size, lambda member=member: packed_tar.extractfile(member), len(files)
+            yield member.name, member.size, functools.partial(packed_tar.extractfile, member), len(files)
 
 
 def _is_kept(name: str) -> bool:
