@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from deephealth.errors import ModelFileError
 from deephealth.features.adopt import backbone_from_network
 from deephealth.features.backbones import Backbone, make_backbone
+from deephealth.features.keras_layers import Described
 from deephealth.model.file import Model
 from deephealth.model.graph import compose, with_record
 from deephealth.model.imports import sources
 from deephealth.model.imports.crop import crop_centre
-from deephealth.model.imports.layers import Described
 from deephealth.model.imports.network import Imported, network_of
 from deephealth.model.imports.tflite_file import tflite_model
 from deephealth.model.novelty import NoveltyModel, choose_threshold, fit_novelty

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from deephealth.errors import ModelFileError
-from deephealth.model.imports.layers import Array, Described, steps_of
+from deephealth.features.keras_layers import Array, Described, steps_of
 from deephealth.settings import own_process
 
 LARGEST = 2**30
@@ -168,7 +168,7 @@ def keras_model(files: Files) -> Described:
         place = Path(folder) / "model.h5"
         place.write_bytes(files.held[name])
         request = {"h5": str(place), "out": str(Path(folder) / "weights.npz"), "name": name}
-        told = own_process.run("deephealth.model.imports.h5", request, seconds=300)
+        told = own_process.run("deephealth.features.h5_file", request, seconds=300)
         weights: dict[str, dict[str, Array]] = {}
         with np.load(request["out"], allow_pickle=False) as archive:
             for number, path in enumerate(told["names"]):

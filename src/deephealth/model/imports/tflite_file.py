@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deephealth.errors import ModelFileError
-from deephealth.model.imports.layers import MOST_LAYERS, Array, Described, Step
+from deephealth.features.keras_layers import MOST_LAYERS, Array, Described, Step
 from deephealth.model.imports.sources import Files
 
 _MOST_TENSORS = 20_000
