@@ -88,7 +88,7 @@ def train(
     index = open_dataset(data, layout=layout)
     refuse_inside(index, Path(out))
     chosen = recipe.features
-    backbone = None if recipe.fine_tune else load_backbone(chosen.backbone, weights=_path(chosen.weights or None))
+    backbone = None if recipe.fine_tune else load_backbone(chosen.backbone, weights=_path(chosen.weights), listener=listener)
     folder = RunFolder(Path(out), job.plan(index, split, allow_leakage=allow_leakage), overwrite=overwrite)
     with JsonLines(folder.events) as events, Board(folder.tensorboard, folder.events) as board:
         job = dataclasses.replace(job, listener=tee(events, board, listener))
@@ -397,4 +397,4 @@ def _write(
 
 
 def _path(path: str | Path | None) -> Path | None:
-    return None if path is None else Path(path).expanduser()
+    return Path(path).expanduser() if path else None

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from deephealth.errors import ModelFileError, UsageError
 from deephealth.settings import atomic
+from deephealth.settings.progress import Listener, silent
 
 if TYPE_CHECKING:
     import onnx
@@ -89,14 +90,23 @@ BACKBONES: Mapping[str, BackboneEntry] = MappingProxyType(
 )
 
 
-def load_backbone(name_or_path: str = "deephealth-small", *, weights: Path | None = None) -> Backbone:
+def load_backbone(
+    name_or_path: str = "deephealth-small", *, weights: Path | None = None, folder: Path | None = None, listener: Listener = silent
+) -> Backbone:
     """The backbone of that name (a key of BACKBONES; `weights` is its weights file where it does not ship), or the one in a file.
+
+    Networks of keras.applications have names too (`features.official.NAMES`): their official weights are downloaded once into `folder`
+    (default: the cache), or given as `weights`.
 
     A path may be a Deep Health model or backbone (.onnx) or MobileNetV2 weights (.pth, read without PyTorch and without pickle). Raises
     ModelFileError when there is no such name or file, when weights are missing or are not the named ones, or when the file is refused;
     UsageError when weights are given for a backbone that takes none.
     """
+    from deephealth.features import official
+
     entry = BACKBONES.get(name_or_path)
+    if entry is None and (known_network := official.official(name_or_path)):
+        return official.official_backbone(known_network, weights=weights, folder=folder, listener=listener)
     if weights is not None and (entry is None or entry.file):
         raise UsageError(
             f"{name_or_path} takes no weights file, and {weights.name} was given; leave it out, or name the backbone it is for."
@@ -104,7 +114,7 @@ def load_backbone(name_or_path: str = "deephealth-small", *, weights: Path | Non
     if entry is None:
         path = Path(name_or_path)
         if not path.exists():
-            known = ", ".join(BACKBONES)
+            known = ", ".join((*BACKBONES, *official.NAMES))
             raise ModelFileError(f"There is no backbone or file {name_or_path!r}; expected one of {known}, or a path; check the spelling.")
         return _load_weights(path) if path.suffix.lower() in (".pth", ".pt") else backbone_from_bytes(path, name=path.stem)
     if entry.file:

@@ -126,10 +126,12 @@ class _Drawing:
             raise ModelFileError(f"The layer {step.name[:60]!r} is a convolution in groups, which is not imported.")
         if depthwise:
             times = int(step.config.get("depth_multiplier", 1))
-            kernel = self.described.weight(step, "depthwise_kernel", (height, width, channels, times))
+            name = "depthwise_kernel" if "depthwise_kernel" in self.described.weights.get(step.name, {}) else "kernel"  # Keras 3's name
+            kernel = self.described.weight(step, name, (height, width, channels, times))
             weight = kernel.transpose(2, 3, 0, 1).reshape(channels * times, 1, height, width)
         else:
-            kernel = self.described.weight(step, "kernel", (height, width, channels, int(step.config["filters"])))
+            filters = step.config.get("filters")  # a network of any width leaves it to its weights
+            kernel = self.described.weight(step, "kernel", (height, width, channels, None if filters is None else int(filters)))
             weight = kernel.transpose(3, 2, 0, 1)
         many = len(weight)
         bias = self.described.weight(step, "bias", (many,)) if step.config.get("use_bias", True) else np.zeros(many, np.float32)
@@ -168,7 +170,20 @@ class _Drawing:
         if name not in _ACTIVATIONS:
             raise ModelFileError(f"The layer {step.name[:60]!r} ends in {str(name)[:40]!r}, which is not imported.")
         operator, bound = _ACTIVATIONS[name]
+        if operator == "":
+            self._gated(step, name)
+            return
         self._bounded(step, self.tensor(step.name), self.shapes[step.name], operator, bound)
+
+    def _gated(self, step: Step, name: str) -> None:
+        """x * sigmoid(x), or with the straight line min(max(x / 6 + 1/2, 0), 1) in the sigmoid's place; or that line alone."""
+        source, shape = self.tensor(step.name), self.shapes[step.name]
+        if name.startswith("hard"):
+            gate = self.add("HardSigmoid", step, [source], shape, alpha=1 / 6, beta=0.5)
+        else:
+            gate = self.add("Sigmoid", step, [source], shape)
+        if name != "hard_sigmoid":
+            self.add("Mul", step, [source, gate], shape)
 
     def _bounded(self, step: Step, source: str, shape: tuple[int, int, int], operator: str, bound: float | None = None) -> None:
         if bound is None:
@@ -262,11 +277,13 @@ class _Drawing:
     def combine(self, step: Step) -> None:
         """Sums and products of maps."""
         shapes = {self.shapes[name] for name in step.inputs}
-        if len(step.inputs) < 2 or len(shapes) != 1:
+        largest = max(shapes)
+        fits = shapes <= {largest, (largest[0], 1, 1)} if step.kind == "Multiply" else len(shapes) == 1
+        if len(step.inputs) < 2 or not fits:
             raise ValueError(f"maps of shapes {sorted(shapes)}")
         total = self.tensor(step.inputs[0])
         for name in step.inputs[1:]:
-            total = self.add("Add" if step.kind == "Add" else "Mul", step, [total, self.tensor(name)], next(iter(shapes)))
+            total = self.add("Add" if step.kind == "Add" else "Mul", step, [total, self.tensor(name)], largest)
         self._activate(step)
 
     def join(self, step: Step) -> None:
@@ -276,6 +293,32 @@ class _Drawing:
             raise ValueError(f"maps of shapes {shapes}")
         shape = (sum(one[0] for one in shapes), shapes[0][1], shapes[0][2])
         self.add("Concat", step, [self.tensor(name) for name in step.inputs], shape, axis=1)
+
+    def mean(self, step: Step) -> None:
+        """The mean of a map, as a map of one cell: what a gate looks at."""
+        axes = self._integers([2, 3])
+        self.add("ReduceMean", step, [self.tensor(step.inputs[0]), axes], (self.shapes[step.inputs[0]][0], 1, 1), keepdims=1)
+
+    def _integers(self, values: Sequence[int]) -> str:
+        from onnx import numpy_helper
+
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.array(values, np.int64), name))
+        return name
+
+    def reshape(self, step: Step) -> None:
+        """Of a map of one cell, to what it is already."""
+        channels, *sides = self.shapes[step.inputs[0]]
+        if sides != [1, 1] or list(step.config.get("target_shape", [])) != [1, 1, channels]:
+            raise ModelFileError(f"The layer {step.name[:60]!r} reshapes a map, which is not imported.")
+        self.skip(step)
+
+    def standardise(self, step: Step) -> None:
+        """(x - mean) / sqrt(variance) for each channel, both fixed."""
+        channels, height, width = self.shapes[step.inputs[0]]
+        mean, variance = (np.broadcast_to(np.asarray(step.config[name], np.float64).ravel(), channels) for name in ("mean", "variance"))
+        factor = 1 / np.maximum(np.sqrt(variance), 1e-7)
+        self._scale(step, factor, -mean * factor, (channels, height, width))
 
     def skip(self, step: Step) -> None:
         """Nothing while a model is only asked."""
@@ -288,6 +331,7 @@ _ACTIVATIONS: Mapping[str, tuple[str, float | None]] = {
     "relu6": ("Clip", 6.0),
     "sigmoid": ("Sigmoid", None),
     "tanh": ("Tanh", None),
+    **dict.fromkeys(("silu", "swish", "hard_silu", "hard_swish", "hard_sigmoid"), ("", None)),
 }
 _Rule = Callable[[_Drawing, Step], None]
 _RULES: Mapping[str, _Rule] = {
@@ -298,9 +342,12 @@ _RULES: Mapping[str, _Rule] = {
     "Concatenate": _Drawing.join,
     "Conv2D": _Drawing.convolve,
     "DepthwiseConv2D": _Drawing.convolve,
+    "GlobalAveragePooling2D": _Drawing.mean,
     "MaxPooling2D": _Drawing.pool,
     "Multiply": _Drawing.combine,
+    "Normalization": _Drawing.standardise,
     "ReLU": _Drawing.rectify,
+    "Reshape": _Drawing.reshape,
     "Rescaling": _Drawing.rescale,
     "ZeroPadding2D": _Drawing.zeros,
     **dict.fromkeys(IDLE, _Drawing.skip),

@@ -175,6 +175,7 @@ def _once(url: str, part: _Part, path: Path, expected: Expected, listener: Liste
     try:
         answer = _open(url, headers)
     except urllib.error.HTTPError as error:
+        error.close()  # it holds the connection
         if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not at_hand:
             raise
         part.empty()  # what has come is longer than the file is now
