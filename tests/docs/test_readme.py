@@ -34,6 +34,11 @@ def test_the_main_path_runs_as_written(tmp_path: Path) -> None:
         [sys.executable, "-c", lines], cwd=tmp_path, env=environment, check=True, timeout=400, capture_output=True, text=True
     )
     assert "probes" in done.stdout
+    moving = next(text for text in blocks("bash") if "model export" in text)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", moving], cwd=tmp_path, env=environment, check=True, timeout=400, capture_output=True, text=True
+    )
+    assert "it answers as certified" in done.stdout
     _page_answers_as_written(tmp_path, environment)
 
 
