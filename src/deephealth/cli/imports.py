@@ -13,12 +13,12 @@ def add_actions(actions: SubCommands) -> None:
     command = add_command(
         actions,
         "import",
-        "make a model file of a Teachable Machine or Keras export (TensorFlow.js, .h5, .tflite)",
+        "make a model file of a Teachable Machine or Keras export (TensorFlow.js, .h5, .tflite), or of retrain.py's graph",
         examples="  deephealth model import converted_keras.zip --out model.onnx\n"
         "  deephealth model import model.json --out model.onnx --films my-films       so that the gate can refuse\n"
         "  deephealth predict film.png --model model.onnx",
     )
-    command.add_argument("source", type=Path, metavar="SOURCE", help="the exported zip, its folder, or model.json, .h5 or .tflite")
+    command.add_argument("source", type=Path, metavar="SOURCE", help="the exported zip, its folder, or model.json, .h5, .tflite or .pb")
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the model file to write")
     command.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line (default: the file beside the model)")
     command.add_argument("--name", default="", help="the model's name (default: SOURCE's)")
@@ -26,8 +26,7 @@ def add_actions(actions: SubCommands) -> None:
     command.add_argument(
         "--crop",
         choices=("centre", "squash"),
-        default="centre",
-        help="centre: look at the middle square, as Teachable Machine does; squash: at the whole film (default: centre)",
+        help="centre: look at the middle square, as Teachable Machine does; squash: at the whole film (default: as its tool)",
     )
     command.add_argument("--films", type=Path, metavar="FOLDER", help="pictures it learned from, at least 20, to set the gate with")
     command.add_argument("--overwrite", action="store_true", help="replace FILE where it is there already")
@@ -54,7 +53,7 @@ def _import(options: argparse.Namespace) -> int:
     )
     atomic.write_bytes(options.out, model.data)
     record = model.record
-    size = f"{record.size} px, {'colour' if record.channels == 3 else 'grey'}, {options.crop}"
+    size = f"{record.size} px, {'colour' if record.channels == 3 else 'grey'}, {record.training.recipe['crop']}"
     gate = "off: nothing is refused" if record.novelty_threshold is None else f"above {record.novelty_threshold:.3g}"
     print(f"{options.out}: {', '.join(record.labels)}; {record.training.recipe['layers']} layers, {size}; gate {gate}")
     print(record.limits[0])

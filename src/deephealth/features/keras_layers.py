@@ -15,6 +15,7 @@ Array = NDArray[np.float32]
 MOST_LAYERS = 2000
 _MODELS = frozenset({"Sequential", "Functional", "Model"})
 _DEEPEST = 8
+_LARGEST_VALUE = 1e12  # of a weight; products of two such do not overflow
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Described:
             raise ModelFileError(
                 f"The layer {step.name[:60]!r} has a {name} of shape {list(held.shape)}, expected [{wanted_text}]; export the model again."
             )
+        if held.size and not np.abs(held).max() < _LARGEST_VALUE:  # so that NaN is refused too
+            raise ModelFileError(f"The layer {step.name[:60]!r} has a {name} that is no usable number; the file is damaged, get it again.")
         return held
 
 

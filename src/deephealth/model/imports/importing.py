@@ -18,6 +18,7 @@ from deephealth.model.file import Model
 from deephealth.model.graph import compose, with_record
 from deephealth.model.imports import sources
 from deephealth.model.imports.crop import crop_centre
+from deephealth.model.imports.frozen_graph import frozen_model
 from deephealth.model.imports.network import Imported, network_of
 from deephealth.model.imports.tflite_file import tflite_model
 from deephealth.model.novelty import NoveltyModel, choose_threshold, fit_novelty
@@ -31,9 +32,15 @@ if TYPE_CHECKING:
 Crop = Literal["centre", "squash"]
 FEWEST_FILMS = 20
 """Films without which the gate is left open: from fewer its threshold would be a guess."""
-_HALF: dict[sources.Kind, float] = {"tfjs": 127.0, "keras": 127.5, "tflite": 127.5}
-"""Values are x / half - 1, x in 0..255: @teachablemachine/image divides by 127, Teachable Machine's Python programs by 127.5."""
-_TOOLS: dict[sources.Kind, str] = {"tfjs": "TensorFlow.js", "keras": "Keras .h5", "tflite": "TensorFlow Lite"}
+_NORMALISE: dict[sources.Kind, tuple[float, float]] = {
+    "tfjs": (127.0, 1 / 127),
+    "keras": (127.5, 1 / 127.5),
+    "tflite": (127.5, 1 / 127.5),
+    "frozen": (0.0, 1.0),
+}
+"""Values are (x - first) * second, x in 0..255: @teachablemachine/image divides by 127, Teachable Machine's Python programs by 127.5, and a
+frozen graph does it itself."""
+_TOOLS: dict[sources.Kind, str] = {"tfjs": "TensorFlow.js", "keras": "Keras .h5", "tflite": "TensorFlow Lite", "frozen": "TensorFlow graph"}
 _LIMIT = (
     "This model was made by another tool; which films it learned from, how patients were kept apart and how good it is are not known here. "
     "Evaluate it on films of your own before you believe it."
@@ -45,7 +52,7 @@ def import_model(
     *,
     labels: Path | None = None,
     name: str = "",
-    crop: Crop = "centre",
+    crop: Crop | None = None,
     licence: str = "",
     films: Sequence[Path] = (),
     listener: Listener = silent,
@@ -53,12 +60,14 @@ def import_model(
     """The model of another tool at `source` (a file, zip or folder) as a model file.
 
     labels: a file with a class name a line, instead of the one beside the model. crop: "centre" cuts the middle square, as Teachable
-    Machine does, "squash" squeezes the whole film, as this program's own models do. films: pictures the model learned from, at least 20,
-    from which the gate learns what to refuse; without them it refuses nothing. Raises ModelFileError for anything that is no such model.
+    Machine does, "squash" squeezes the whole film, as retrain.py and this program's own models do; None: as the tool it comes from.
+    films: pictures the model learned from, at least 20, from which the gate learns what to refuse; without them it refuses nothing. Raises
+    ModelFileError for anything that is no such model.
     """
     files = sources.read_files(source)
     kind = sources.kind_of(files)
-    imported = _read(files, kind)
+    crop = crop or ("squash" if kind == "frozen" else "centre")
+    imported = network_of(_READERS[kind](files))
     names = _labels(files, labels, imported.head.classes)
     backbone = _backbone(imported, kind, source.name)
     novelty, threshold = _gate(backbone, films, crop, listener)
@@ -78,14 +87,11 @@ def import_model(
 _CROPPED = "It looks at the middle square of a film only, as the tool it comes from does; the rest is not seen."
 
 
-def _read(files: sources.Files, kind: sources.Kind) -> Imported:
-    return network_of(_READERS[kind](files))
-
-
 _READERS: dict[sources.Kind, Callable[[sources.Files], Described]] = {
     "tfjs": sources.tfjs_model,
     "keras": sources.keras_model,
     "tflite": tflite_model,
+    "frozen": frozen_model,
 }
 
 
@@ -104,8 +110,8 @@ def _labels(files: sources.Files, given: Path | None, classes: int) -> tuple[str
 
 
 def _backbone(imported: Imported, kind: sources.Kind, file: str) -> Backbone:
-    half = _HALF[kind]
-    proto = backbone_from_network(imported.network, size=imported.size, channels=imported.channels, mean=half, scale=1 / half)
+    mean, scale = _NORMALISE[kind]
+    proto = backbone_from_network(imported.network, size=imported.size, channels=imported.channels, mean=mean, scale=scale)
     return make_backbone(
         proto, name=f"imported-{imported.size}", size=imported.size, licence="unknown", provenance=f"imported from {file} ({_TOOLS[kind]})"
     )

@@ -65,6 +65,9 @@ def _head(described: Described, steps: Sequence[Step]) -> Head:
         step.kind == "Softmax" or step.config.get("activation") == "softmax" for step in steps if step.kind != "Dense"
     )
     told = [name for name in activations if name != "linear"]
+    if len(dense) == 2 and told == ["softmax"]:  # MobileNet's 1001 answers, which retrain.py took for features: two linear layers are one
+        (first, shift), (second, last) = (_dense(described, step) for step in dense)
+        return LinearHead(second @ first, second @ shift + last)
     if len(dense) not in (1, 2) or told != ["relu", "softmax"][2 - len(dense) :]:
         raise ModelFileError(
             f"Behind the pooling stand {len(dense)} dense layers with {', '.join(activations) or 'nothing'}, expected one with softmax, or "

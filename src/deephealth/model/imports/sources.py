@@ -24,7 +24,8 @@ from deephealth.settings import own_process
 LARGEST = 2**30
 """Bytes of a file, or of all that is in a zip."""
 _MOST_MEMBERS = 200
-Kind = Literal["tfjs", "keras", "tflite"]
+_LABELS = ("labels.txt", "output_labels.txt", "retrained_labels.txt")
+Kind = Literal["tfjs", "keras", "tflite", "frozen"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,14 +50,14 @@ def read_files(source: Path) -> Files:
         start = file.read(4)
     if start == b"PK\x03\x04":
         return Files(_unzipped(source.read_bytes() if source.stat().st_size <= LARGEST else b"", source.name), source.name)
-    beside = {name: source.parent / name for name in ("labels.txt", "metadata.json") if (source.parent / name).is_file()}
+    beside = {name: source.parent / name for name in (*_LABELS, "metadata.json") if (source.parent / name).is_file()}
     if source.name.endswith(".json"):
         beside |= {path.name: path for path in source.parent.glob("*.bin")}
     return Files(_capped({**beside, source.name: source}), source.name)
 
 
 def _capped(paths: Mapping[str, Path]) -> dict[str, bytes]:
-    wanted = {name: path for name, path in paths.items() if name.lower().endswith((".json", ".bin", ".h5", ".tflite", ".txt", ".zip"))}
+    wanted = {name: path for name, path in paths.items() if name.lower().endswith((".json", ".bin", ".h5", ".tflite", ".pb", ".txt"))}
     if len(wanted) > _MOST_MEMBERS or sum(path.stat().st_size for path in wanted.values()) > LARGEST:
         raise ModelFileError(f"The folder holds more than {_MOST_MEMBERS} files or 1 GB, expected one exported model; give its own folder.")
     return {name: path.read_bytes() for name, path in wanted.items()}
@@ -85,19 +86,19 @@ def kind_of(files: Files) -> Kind:
         return "keras"
     if files.first(".tflite"):
         return "tflite"
-    raise ModelFileError(
-        f"{files.name} holds none of model.json, a .h5 and a .tflite, expected an export of Teachable Machine or Keras; give it."
-    )
+    if files.first(".pb"):
+        return "frozen"
+    raise ModelFileError(f"{files.name} holds none of model.json, .h5, .tflite and .pb, expected an export of another tool; give it.")
 
 
 def labels_of(files: Files) -> tuple[str, ...]:
-    """The class names of labels.txt ("0 normal" a line, or only the name) or of metadata.json; none when there is neither."""
-    if "labels.txt" in files.held:
-        lines = files.held["labels.txt"][:1_000_000].decode("utf-8", "replace").splitlines()
+    """The class names of a file of labels ("0 normal" a line, or only the name) or of metadata.json; none when there is neither."""
+    if told := next((name for name in _LABELS if name in files.held), ""):
+        lines = files.held[told][:1_000_000].decode("utf-8", "replace").splitlines()
         return tuple(re.sub(r"^\d+\s+", "", line.strip()) for line in lines if line.strip())
     if "metadata.json" in files.held:
-        told = _json(files.held["metadata.json"], "metadata.json")
-        found = told.get("labels") if isinstance(told, dict) else None
+        described = _json(files.held["metadata.json"], "metadata.json")
+        found = described.get("labels") if isinstance(described, dict) else None
         if isinstance(found, list):
             return tuple(str(label) for label in found)
     return ()
