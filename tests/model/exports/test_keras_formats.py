@@ -94,6 +94,7 @@ def test_networks_of_keras_become_keras_again(name: str, tmp_path: Path) -> None
         ("keras", {"standardise": True}),
         ("teachable-machine", {"standardise": True}),
         ("savedmodel", {"channels": 3, "dense": True}),
+        ("frozen-graph", {"standardise": True, "dense": True}),
         ("litert", {"standardise": True}),
         ("litert-int8", {"standardise": True}),
         ("tfjs", {"standardise": True, "dense": True}),

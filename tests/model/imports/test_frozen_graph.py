@@ -6,12 +6,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from deephealth.cli.main import main
 from deephealth.errors import DeepHealthError, ModelFileError
+from deephealth.model.exports.frozen_format import graph_of
+from deephealth.model.exports.layers import layers_of
+from deephealth.model.exports.network import network_of as parts_of
 from deephealth.model.file import Model
 from deephealth.model.imports import sources
 from deephealth.model.imports.frozen_graph import frozen_model
@@ -53,6 +57,19 @@ def test_a_frozen_graph_answers_as_in_tensorflow(frozen: Path, tmp_path: Path) -
         except DeepHealthError:
             refused += 1
     assert refused > 0
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_a_graph_of_our_own_comes_back(make_model: Any, tmp_path: Path, dense: bool) -> None:
+    """What `model export --to frozen-graph` writes, without TensorFlow on either way."""
+    model = make_model(dense=dense)
+    (tmp_path / "output_graph.pb").write_bytes(graph_of(layers_of(parts_of(model), 1 / 127.5, -1.0, colour=True)))
+    (tmp_path / "output_labels.txt").write_text("\n".join(model.labels))
+    again = import_model(tmp_path / "output_graph.pb")
+    film = np.random.default_rng(0).integers(0, 256, (50, 70)).astype(np.uint8)
+    expected = model.run(film).probabilities
+    assert again.labels == model.labels
+    assert np.abs(again.run(np.repeat(film[:, :, None], 3, axis=2)).probabilities - expected).max() < 1e-5
 
 
 @pytest.mark.parametrize("what", ["no graph", "no softmax", "another operator"])

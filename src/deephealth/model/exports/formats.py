@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from deephealth.model.exports import keras_formats, onnx_formats, openvino_format
+from deephealth.model.exports import frozen_format, keras_formats, onnx_formats, openvino_format
 from deephealth.model.exports.artefact import Format
 
 _KERAS = ("keras", "tensorflow")
+_TF = ("tensorflow",)
 _LITERT = (*_KERAS, "ai_edge_litert")
 _TABLE = (
     Format("onnx", "ONNX, the model file as it is: any film in, all outputs", "fp32", "onnx_runtime", onnx_formats.as_it_is),
@@ -27,6 +28,9 @@ _TABLE = (
         "tensorflow",
     ),
     Format("savedmodel", "TensorFlow SavedModel", "fp32", "savedmodel_runtime", keras_formats.saved_model, _KERAS, "tensorflow"),
+    Format(
+        "frozen-graph", "frozen TensorFlow graph, as retrain.py wrote", "fp32", "frozen_runtime", frozen_format.write, _TF, "tensorflow"
+    ),
     Format("litert", "LiteRT (TensorFlow Lite)", "fp32", "litert_runtime", keras_formats.litert, _LITERT, "tensorflow"),
     Format("litert-int8", "LiteRT in whole numbers", "int8", "litert_runtime", keras_formats.litert_int8, _LITERT, "tensorflow"),
     Format("tfjs", "TensorFlow.js layers as Teachable Machine exports them", "fp32", "tfjs_runtime", keras_formats.tensorflow_js),

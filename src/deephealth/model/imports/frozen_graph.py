@@ -7,6 +7,7 @@ left out: a model file does both itself.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -202,7 +203,12 @@ class _Reader:
         self.layer(node, "BatchNormalization", {"axis": 3, "epsilon": epsilon, "scale": scaled}, self.source(node), weights=weights)
 
     def rectify(self, node: Any) -> None:
-        """ReLU and ReLU6."""
+        """ReLU and ReLU6; behind a dense layer it is that layer's own."""
+        source = self._step(self.source(node))
+        if source.kind == "Dense" and node.op == "Relu":
+            self.steps[self.steps.index(source)] = dataclasses.replace(source, config={**source.config, "activation": "relu"})
+            self.made[node.name] = source.name
+            return
         self.layer(node, "ReLU", {"max_value": 6.0} if node.op == "Relu6" else {}, self.source(node))
 
     def pool(self, node: Any) -> None:
