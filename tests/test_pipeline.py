@@ -40,6 +40,7 @@ def test_a_run_leaves_everything_a_reader_needs(run: Run) -> None:
         "plan.json",
         "split.csv",
         "events.jsonl",
+        "tensorboard",
         "model.onnx",
         "report.html",
         "report.json",

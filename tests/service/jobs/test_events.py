@@ -37,12 +37,15 @@ def test_a_service_that_ends_lets_go_of_who_follows_a_job_and_ends_the_job(start
 
     def follow() -> None:
         with httpx.stream("GET", f"{client.base_url}/api/v1/jobs/{started['id']}/events".replace("//api", "/api"), timeout=60) as answer:
-            seen.extend(answer.iter_lines())
+            for line in answer.iter_lines():
+                seen.append(line)  # one by one, for the other thread to see
 
     follower = threading.Thread(target=follow)
     follower.start()
     until = time.monotonic() + 60
     while client.get(f"/api/v1/jobs/{started['id']}").json()["progress"] is None and time.monotonic() < until:
+        time.sleep(0.1)
+    while not any("RunStarted" in line for line in seen) and time.monotonic() < until:  # the follower may have come late on a busy machine
         time.sleep(0.1)
     process.terminate()
     assert process.wait(timeout=30) == 0

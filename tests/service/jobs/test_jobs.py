@@ -37,8 +37,11 @@ def events_of(client: Any, job: str, **headers: str) -> list[tuple[int, dict[str
 
 @pytest.fixture(scope="module")
 def trained(service: Any) -> dict[str, Any]:
-    """An example project with a marker in the corner, and its training."""
-    started = service.client.post("/api/v1/projects/examples", json={"kind": "corner-marker", "per_class": 10}).json()
+    """An example project with a marker in the corner, and its training.
+
+    With 10 films a class the audit misses the marker in 3 of 40 drawings of names and folds, with 14 in none.
+    """
+    started = service.client.post("/api/v1/projects/examples", json={"kind": "corner-marker", "per_class": 14}).json()
     drawn = ended(service.client, started["job"]["id"])
     assert drawn["state"] == "done", drawn
     project = started["project"]["id"]
@@ -50,9 +53,9 @@ def trained(service: Any) -> dict[str, Any]:
 
 def test_an_example_project_has_its_films_with_their_patients(service: Any, trained: dict[str, Any]) -> None:
     project = service.client.get(f"/api/v1/projects/{trained['project']}").json()
-    assert [entry["films"] for entry in project["classes"]] == [10, 10, 10] and project["model"] == trained["job"]["model"]
+    assert [entry["films"] for entry in project["classes"]] == [14, 14, 14] and project["model"] == trained["job"]["model"]
     films = service.client.get(f"/api/v1/projects/{trained['project']}/films").json()["films"]
-    assert len({entry["patient"] for entry in films}) == 15
+    assert len({entry["patient"] for entry in films}) == 21
     assert not any(warning["code"] == "not-chest" for entry in films for warning in entry["warnings"])
     assert service.client.get(films[0]["image"]).headers["content-type"] == "image/png"
 
