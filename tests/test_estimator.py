@@ -19,6 +19,7 @@ from deephealth.inference.predictor import Predictor
 from deephealth.model.file import Model
 
 
+@pytest.mark.slow
 @parametrize_with_checks([ChestXrayClassifier()])
 def test_it_passes_scikit_learns_checks(estimator: Any, check: Any) -> None:
     check(estimator)

@@ -112,6 +112,7 @@ def server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     thread.join()
 
 
+@pytest.mark.slow
 def test_weights_are_downloaded_once_and_kept(server: tuple[Path, str]) -> None:
     served, address = server
     network = chosen("mobilenet_0.25_128")
@@ -140,6 +141,7 @@ def test_without_a_network_the_sentence_names_the_file_and_the_place(server: tup
     assert str(tmp_path / "mine") in str(caught.value)
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     write_official(keras_network("mobilenet_0.25_128"), tmp_path / "mobilenet.h5")
     with pytest.raises(ModelFileError, match=r"holds weights of 54 layers|holds weights of \d+ layers, expected the 188"):

@@ -112,6 +112,7 @@ def test_tensorboard_draws_the_curves_in_chromium(run: Path, tmp_path: Path) -> 
     assert len(colours) > 50
 
 
+@pytest.mark.slow
 def test_a_resumed_network_keeps_its_earlier_epochs(tmp_path: Path) -> None:
     with JsonLines(tmp_path / "events.jsonl") as events:
         for epoch in (1, 2, 2):
@@ -125,6 +126,7 @@ def test_a_resumed_network_keeps_its_earlier_epochs(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_it_begins_anew_and_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(2):
         with Board(tmp_path / "tensorboard") as board:

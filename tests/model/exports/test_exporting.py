@@ -37,6 +37,7 @@ MakeModel = Callable[..., Model]
 QUICK = ("onnx", "onnx-fixed", "onnx-fp16", "onnx-int8", "openvino")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [{}, {"standardise": True}, {"channels": 3, "dense": True}])
 @pytest.mark.parametrize("to", ("onnx", "onnx-fixed", "onnx-fp16"))
 def test_an_export_answers_as_the_model_file(make_model: MakeModel, tmp_path: Path, to: str, kind: dict[str, object]) -> None:
@@ -51,6 +52,7 @@ def test_an_export_answers_as_the_model_file(make_model: MakeModel, tmp_path: Pa
     assert largest <= allowed
 
 
+@pytest.mark.slow
 def test_a_zip_holds_all_that_its_user_needs_and_is_the_same_every_time(make_model: MakeModel, tmp_path: Path) -> None:
     model = make_model()
     export_model(model, "onnx-fixed", tmp_path / "a.zip")
@@ -85,12 +87,14 @@ def test_whole_numbers_lose_less_than_a_point_and_weigh_a_quarter(tmp_path: Path
         assert archive.getinfo("model/model.onnx").file_size < len(model.data) / 3
 
 
+@pytest.mark.slow
 def test_openvino_answers_too(make_model: MakeModel, tmp_path: Path) -> None:
     certificate = export_model(make_model(standardise=True), "openvino", tmp_path / "a.zip")
     assert certificate.runtime.startswith("openvino 20")
     assert certificate.largest_difference < 1e-4
 
 
+@pytest.mark.slow
 def test_accuracy_is_told_where_films_have_labels(tmp_path: Path) -> None:
     write_phantoms(tmp_path / "films", per_class=6, seed=5, size=128)
     certificate = export_model(Model.load(shipped_model_path()), "onnx-fixed", tmp_path / "a.zip", films=tmp_path / "films")
@@ -99,6 +103,7 @@ def test_accuracy_is_told_where_films_have_labels(tmp_path: Path) -> None:
     assert "accuracy" in certificate.sentence()
 
 
+@pytest.mark.slow
 def test_an_export_that_answers_otherwise_is_refused_and_leaves_nothing(
     make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +170,7 @@ def _unpacked(path: Path, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("to", "channels"), [("onnx", 1), ("onnx", 3), ("onnx-fixed", 3), ("openvino", 1)])
 def test_the_python_snippet_answers_as_the_model_file(make_model: MakeModel, tmp_path: Path, to: str, channels: int) -> None:
     model = make_model(channels=channels)
@@ -195,6 +201,7 @@ def test_films_of_a_folder_without_classes_have_no_labels(tmp_path: Path) -> Non
     assert (len(found.pixels), found.labels, {film.shape[2] for film in found.pixels}) == (3, (), {3})
 
 
+@pytest.mark.slow
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a.zip"
     assert main(["model", "formats"]) == 0

@@ -83,6 +83,7 @@ def test_the_middle_square_is_cut_and_the_heatmap_laid_over_the_whole_film(make_
     assert (laid[:, :, 1] != 0).any()
 
 
+@pytest.mark.slow
 def test_a_model_that_crops_is_exported_only_as_it_is(make_model: Any, tmp_path: Path) -> None:
     model = import_model(own_zip(make_model(), tmp_path / "m.zip"))
     export_model(model, "onnx", tmp_path / "a.zip")
@@ -90,6 +91,7 @@ def test_a_model_that_crops_is_exported_only_as_it_is(make_model: Any, tmp_path:
         export_model(model, "onnx-fixed", tmp_path / "b.zip")
 
 
+@pytest.mark.slow
 def test_the_gate_is_off_until_films_are_given(make_model: Any, tmp_path: Path) -> None:
     path = own_zip(make_model(), tmp_path / "m.zip")
     prediction = Predictor(import_model(path)).predict(film_file(tmp_path))
