@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from deephealth import __version__
-from deephealth.cli import compare, data, films, lungs, models, predict, serve, tensorboard, training, users
+from deephealth.cli import compare, data, films, lungs, models, predict, retrain, serve, tensorboard, training, users
 from deephealth.errors import DeepHealthError
 
 _DESCRIPTION = """\
@@ -26,6 +26,7 @@ examples:
   deephealth evaluate run/model.onnx films --html report.html
   deephealth compare old.onnx new.onnx --data films     is one of two models better on films neither has seen?
   deephealth predict film.dcm                    the model that ships; add --model run/model.onnx for yours
+  deephealth retrain --image_dir films           the old retrain.py, with its options and files
   deephealth tensorboard run                     the run's curves, histograms, films and errors
   deephealth lungs films --out masks             where the lungs are: masks, overlays and a table
   deephealth serve                               the page and the API, on http://127.0.0.1:8000
@@ -41,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"deephealth {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (films, training, tensorboard, compare, predict, lungs, models, serve, users, data):
+    for module in (films, training, retrain, tensorboard, compare, predict, lungs, models, serve, users, data):
         module.add_commands(commands)
     return parser
 

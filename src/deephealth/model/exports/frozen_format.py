@@ -15,10 +15,11 @@ from deephealth.errors import ModelFileError
 from deephealth.model.exports.artefact import Artefact, Interface, Source
 from deephealth.model.exports.layers import Layer, layers_of
 from deephealth.model.exports.network import network_of
+from deephealth.model.file import Model
 
 FILE = "output_graph.pb"
 _SCALE, _OFFSET = 1 / 127.5, -1.0
-_FLOAT, _INT = 1, 3  # types.proto: DT_FLOAT, DT_INT32
+_FLOAT, _INT, _UINT8, _STRING = 1, 3, 4, 7  # types.proto
 _PRODUCER = 440  # of TensorFlow 2.3: old enough for every reader there is, new enough for every operator here
 
 
@@ -32,9 +33,25 @@ def write(source: Source) -> Artefact:
     return Artefact({FILE: graph_of(layers), "output_labels.txt": labels}, interface)
 
 
+def frozen_graph(model: Model, output: str = "final_result") -> bytes:
+    """The graph of a model that begins with a JPEG or PNG file's bytes (`DecodeJpeg/contents`), as label_image.py of 2015 asks for it.
+
+    `Mul` is the picture as the network takes it, in -1..1, [1, S, S, 3], and may be fed instead. The resize is the model file's own, drawn
+    as two products of matrices, since TensorFlow's has no antialiasing. ModelFileError for a network that has no such graph.
+    """
+    network = network_of(model)
+    layers = layers_of(network, _SCALE, _OFFSET, colour=True)
+    drawing = _Drawing()
+    drawing.made[layers[0].name] = drawing.decode(network.size)
+    return _drawn(drawing, layers[1:], output)
+
+
 def graph_of(layers: Sequence[Layer], output: str = "final_result") -> bytes:
     """The graph of layers, the last of them called `output`. ModelFileError for a layer that has no operator here."""
-    drawing = _Drawing()
+    return _drawn(_Drawing(), layers, output)
+
+
+def _drawn(drawing: _Drawing, layers: Sequence[Layer], output: str) -> bytes:
     for layer in layers:
         rule = _RULES.get(layer.kind)
         if rule is None:
@@ -62,6 +79,8 @@ class _Drawing:
 
         node = self.graph.node.add(name=name, op=operator, input=list(inputs))
         node.attr["T"].CopyFrom(AttrValue(type=_FLOAT))
+        if operator in _UNTYPED:
+            del node.attr["T"]
         for key, value in attributes.items():
             node.attr[key].CopyFrom(_attribute(value))
         return name
@@ -81,6 +100,60 @@ class _Drawing:
 
     def source(self, layer: Layer, place: int = 0) -> str:
         return self.made[layer.inputs[place]]
+
+    def decode(self, size: int) -> str:
+        """From a file's bytes to the square that the network takes."""
+        from tensorboardX.proto.attr_value_pb2 import AttrValue
+
+        contents = self.graph.node.add(name="DecodeJpeg/contents", op="Placeholder")
+        contents.attr["dtype"].CopyFrom(AttrValue(type=_STRING))
+        decoded = self.graph.node.add(name="DecodeJpeg", op="DecodeJpeg", input=["DecodeJpeg/contents"])
+        for key, value in {"channels": 3, "dct_method": "INTEGER_ACCURATE"}.items():
+            decoded.attr[key].CopyFrom(_attribute(value))
+        picture = self._cast("DecodeJpeg", "Cast", _UINT8, _FLOAT)
+        shape = self.node("Shape", [picture], "resize/shape", out_type=("type", _INT))
+        planes = self._transposed(picture, [2, 0, 1], "resize/planes")
+        rows = self._shares(shape, 0, size, "resize/rows")
+        columns = self._shares(shape, 1, size, "resize/columns")
+        shrunk = self.node("BatchMatMulV2", [rows, planes], "resize/down", adj_x=False, adj_y=False)
+        square = self.node("BatchMatMulV2", [shrunk, columns], "resize/across", adj_x=False, adj_y=True)
+        last = self._transposed(square, [1, 2, 0], "resize/pixels")
+        film = self.node("ExpandDims", [last, self.constant(0, "resize/batch", _INT)], "ExpandDims", Tdim=("type", _INT))
+        shifted = self.node("Sub", [film, self.constant(-_OFFSET / _SCALE, "Sub/y")], "Sub")
+        return self.node("Mul", [shifted, self.constant(_SCALE, "Mul/y")], "Mul")
+
+    def _shares(self, shape: str, place: int, size: int, name: str) -> str:
+        """How much of each pixel of a side goes into each of `size`: [size, side], a triangle as wide as a pixel of the smaller picture."""
+        chosen = self.constant(place, f"{name}/place", _INT)
+        axis = self.constant(0, f"{name}/axis", _INT)
+        whole = ("type", _INT)
+        side = self.node("GatherV2", [shape, chosen, axis], f"{name}/side", Tparams=whole, Tindices=whole, Taxis=whole)
+        zero, one = self.constant(0, f"{name}/zero", _INT), self.constant(1, f"{name}/one", _INT)
+        places = self.node("Range", [zero, side, one], f"{name}/range", Tidx=("type", _INT))
+        half = self.constant(0.5, f"{name}/half")
+        middles = self.node("AddV2", [self._cast(places, f"{name}/places", _INT, _FLOAT), half], f"{name}/middles")
+        length = self._cast(side, f"{name}/length", _INT, _FLOAT)
+        scale = self.node("Mul", [length, self.constant(1 / size, f"{name}/per")], f"{name}/scale")
+        wanted = self.constant((np.arange(size) + 0.5)[:, None], f"{name}/wanted")
+        centres = self.node("Mul", [wanted, scale], f"{name}/centres")
+        apart = self.node("Abs", [self.node("Sub", [centres, middles], f"{name}/difference")], f"{name}/apart")
+        reach = self.node("Maximum", [scale, self.constant(1.0, f"{name}/pixel")], f"{name}/reach")
+        near = self.node("Sub", [self.constant(1.0, f"{name}/full"), self.node("RealDiv", [apart, reach], f"{name}/far")], f"{name}/near")
+        weights = self.node("Relu", [near], f"{name}/weights")
+        last = self.constant([1], f"{name}/last", _INT)
+        total = self.node("Sum", [weights, last], f"{name}/total", keep_dims=True, Tidx=("type", _INT))
+        return self.node("RealDiv", [weights, total], f"{name}/shares")
+
+    def _cast(self, source: str, name: str, before: int, after: int) -> str:
+        from tensorboardX.proto.attr_value_pb2 import AttrValue
+
+        node = self.graph.node.add(name=name, op="Cast", input=[source])
+        node.attr["SrcT"].CopyFrom(AttrValue(type=before))
+        node.attr["DstT"].CopyFrom(AttrValue(type=after))
+        return name
+
+    def _transposed(self, source: str, order: Sequence[int], name: str) -> str:
+        return self.node("Transpose", [source, self.constant(order, f"{name}/order", _INT)], name, Tperm=("type", _INT))
 
     # --- rules, each gives the name of the node that holds the layer's output ---
 
@@ -176,6 +249,9 @@ class _Drawing:
 
     def _activated(self, activation: str, source: str, name: str) -> str:
         return self.node({"relu": "Relu", "sigmoid": "Sigmoid", "softmax": "Softmax"}[activation], [source], name)
+
+
+_UNTYPED = frozenset({"GatherV2", "Range"})  # operators that have no attribute T
 
 
 def _attribute(value: Any) -> Any:
