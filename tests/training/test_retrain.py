@@ -90,7 +90,9 @@ def test_the_old_command_leaves_the_old_files_and_last_line(films: Path, tmp_pat
     held = sorted((tmp_path / "bottlenecks").rglob("*.txt"))
     assert len(held) == 60
     assert all(len(path.read_text().split(",")) == 192 for path in held)
-    assert (tmp_path / "logs" / "train").is_dir()
+    for name in ("train", "validation", "test"):
+        assert next((tmp_path / "logs" / name).glob("events.out.tfevents.*")).stat().st_size > 300
+    assert (tmp_path / "logs" / "validation" / "sprite.png").is_file()
     first = (tmp_path / "graph.pb").read_bytes()
     held[0].write_text("broken")
     held[1].write_text("1.0,2.0")

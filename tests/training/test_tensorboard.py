@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 
 from deephealth.cli.main import main
-from deephealth.evaluation.board import confusion_picture
 from deephealth.images.phantom_set import write_phantoms
 from deephealth.model.file import Model, shipped_model_path
 from deephealth.model.heads import LinearHead
 from deephealth.pipeline import train
+from deephealth.training.confusion import confusion_picture
 from deephealth.training.events import EpochDone, HeadStep, JsonLines, StepDone
 from deephealth.training.recipe import Recipe, with_changes
 from deephealth.training.tensorboard import FILE, THUMBNAIL, Board, graph_def

@@ -60,6 +60,10 @@ class Options:
             if getattr(self, name) < 0:
                 raise UsageError(f"--{name} is {getattr(self, name)}, expected 0 or more; correct it.")
 
+    def told(self) -> dict[str, object]:
+        """The settings that make the model what it is, without folders, for a table of runs."""
+        return {name: value for name, value in vars(self).items() if not isinstance(value, Path) and value is not None}
+
     @property
     def distorts(self) -> bool:
         """Whether training films are changed at each step; their bottlenecks are then computed anew and not cached."""

@@ -21,6 +21,7 @@ from deephealth.settings import atomic, own_process
 from deephealth.settings.progress import Listener, silent
 from deephealth.training.events import HeadStep, StepDone
 from deephealth.training.heads import Examples, cross_entropy_and_accuracy, softmax
+from deephealth.training.retrain.board import show_retraining
 from deephealth.training.retrain.bottlenecks import Bottlenecks
 from deephealth.training.retrain.films import SPLITS, Sorted, sort_films
 from deephealth.training.retrain.options import Options
@@ -61,7 +62,8 @@ def retrain(options: Options, *, say: Say = print, warn: Say = print, listener: 
     sets = {split: _examples(found, split, bottlenecks, listener) for split in SPLITS}
     with Board(options.summaries_dir) as board:
         head = _fit(options, found, sets, bottlenecks, board, say, lambda head: _model(options, found, backbone, head, sets))
-    model = _model(options, found, backbone, head, sets)
+        model = _model(options, found, backbone, head, sets)
+        show_retraining(board, model, head, found.films, sets, options.told())
     _write(options, model)
     return _judged(options, found, sets["testing"], head, model)
 

@@ -1,0 +1,42 @@
+"""The confusion matrix as a picture, for TensorBoard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL import ImageDraw
+
+_CELL, _MARGIN = 96, 120
+
+
+def confusion_picture(labels: Sequence[str], truth: NDArray[np.int64], guesses: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The confusion matrix, uint8 [H, W, 3]: a row for each true label, a column for each answer, shaded by the share of its row."""
+    from PIL import Image, ImageDraw
+
+    many = len(labels)
+    counts = np.zeros((many, many), int)
+    np.add.at(counts, (truth, guesses), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    picture = Image.new("RGB", (_MARGIN + many * _CELL, _MARGIN + many * _CELL), "white")
+    draw = ImageDraw.Draw(picture)
+    for row in range(many):
+        _centred(draw, (_MARGIN / 2, _MARGIN + (row + 0.5) * _CELL), labels[row][:18], "black")
+        _centred(draw, (_MARGIN + (row + 0.5) * _CELL, _MARGIN - 14), labels[row][:14], "black")
+        for column in range(many):
+            left, top = _MARGIN + column * _CELL, _MARGIN + row * _CELL
+            share = shares[row, column]
+            shade = tuple(int(255 + (dark - 255) * share) for dark in (20, 70, 140))
+            draw.rectangle((left, top, left + _CELL - 2, top + _CELL - 2), fill=shade)
+            text = f"{counts[row, column]}\n{share:.0%}"
+            _centred(draw, (left + _CELL / 2, top + _CELL / 2), text, "white" if share > 0.5 else "black")
+    _centred(draw, (_MARGIN / 2, _MARGIN - 14), "true \\ answer", "black")
+    return np.asarray(picture)
+
+
+def _centred(draw: ImageDraw.ImageDraw, place: tuple[float, float], text: str, colour: str) -> None:
+    draw.multiline_text(place, text, fill=colour, anchor="mm", align="center", font_size=13)
