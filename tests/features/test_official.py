@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import http.server
 import os
@@ -22,6 +23,7 @@ from deephealth.features import graph
 from deephealth.features.backbones import load_backbone
 from deephealth.features.official import NAMES, Official, official, official_backbone
 from deephealth.settings import table
+from deephealth.settings.download import digest
 
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -122,6 +124,18 @@ def test_weights_are_downloaded_once_and_kept(server: tuple[Path, str]) -> None:
     (served / network.path).unlink()
     assert load_backbone("mobilenet_0.25_128").sha256 == first.sha256
     assert "has seen no chest film" in first.provenance
+
+
+@pytest.mark.slow
+def test_inception_v3_comes_from_a_server_too(server: tuple[Path, str]) -> None:
+    """A file of the official layout and of the size of the real one, checked by its MD5."""
+    served, address = server
+    network = chosen("inception_v3")
+    write_official(keras_network(network.name), served / network.path)
+    told = dataclasses.replace(network, md5=digest(served / network.path, "md5"))
+    backbone = official_backbone(told, address=f"{address}/{network.path}")
+    assert (backbone.dim, backbone.size, backbone.grid) == (2048, 299, 8)
+    assert (served / network.path).stat().st_size > 80_000_000
 
 
 def test_a_file_that_is_not_the_official_one_is_refused(server: tuple[Path, str]) -> None:

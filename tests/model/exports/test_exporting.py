@@ -191,6 +191,11 @@ def test_snippets_are_short_and_hold_no_placeholder() -> None:
         for name, text in snippets(form, interface).items():
             assert not re.search("@[A-Z_]+@", text), (form.name, name)
             assert len(text.splitlines()) <= 60, (form.name, name)
+        if form.name in ("onnx", "onnx-fixed", "openvino", "litert"):
+            assert {"predict.py", "predict.mjs", "Predict.java", "predict.cpp"} == set(snippets(form, interface))
+        else:
+            missing = {"predict.py", "predict.mjs", "Predict.java", "predict.cpp"} - set(snippets(form, interface))
+            assert bool(missing) == ("OTHER_LANGUAGES.txt" in snippets(form, interface))
 
 
 def test_films_of_a_folder_without_classes_have_no_labels(tmp_path: Path) -> None:

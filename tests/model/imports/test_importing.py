@@ -230,6 +230,30 @@ def readable_by_keras_3(data: bytes) -> bytes:
     return keras2.h5(layers, "m")
 
 
+@pytest.mark.parametrize("style", ["outer names", "numbers"])
+def test_both_ways_to_name_weights_are_read(make_model: Any, tmp_path: Path, style: str) -> None:
+    """Older exports write a layer's name alone before its weight, newer ones the models around it too; layers may be called 3 and 11."""
+    model = make_model(dense=True)
+    (tmp_path / "m.h5").write_bytes(keras2.h5(layers_of(parts_of(model), 1 / 127.5, -1.0, colour=True), "m"))
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        held = file["model_weights"]
+        names = [name for name in held if len(held[name])]
+        new = dict(zip(names, (str(number) for number in range(3, 99, 8)), strict=False)) if style == "numbers" else {}
+        if style == "numbers":
+            text = file.attrs["model_config"]
+            for name, number in sorted(new.items(), key=lambda pair: -len(pair[0])):
+                text = text.replace(f'"{name}"', f'"{number}"')
+            file.attrs["model_config"] = text
+        outer = held.create_group("sequential_4")
+        for name in names:
+            outer.move(f"/model_weights/{name}/{name}", f"/model_weights/sequential_4/model1/{new.get(name, name)}")
+            del held[name]
+    (tmp_path / "labels.txt").write_text("0 a\n1 b\n2 c\n")
+    again = import_model(tmp_path / "m.h5", crop="squash")
+    pixels = film(50, 70)
+    assert np.abs(answer(again, np.repeat(pixels[:, :, :1], 3, axis=2)) - answer(model, pixels[:, :, 0])).max() < 1e-5
+
+
 # ---- bad input
 
 

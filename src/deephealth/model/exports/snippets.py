@@ -13,6 +13,11 @@ from deephealth.model.exports.artefact import Format, Interface
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _FILES = {"py": "predict.py", "js": "predict.mjs", "java": "Predict.java", "cpp": "predict.cpp", "html": "predict.html"}
+_LANGUAGES = {"py": "Python", "js": "JavaScript", "java": "Java", "cpp": "C++"}
+_ELSEWHERE = """{runtime}: no runtime for {missing}.
+The same model runs there as onnx-fixed (ONNX Runtime) or litert (LiteRT), whose zips hold programs for Python, JavaScript, Java and C++:
+deephealth model export MODEL --to onnx-fixed --out model.zip
+"""
 
 
 def snippets(form: Format, interface: Interface) -> dict[str, str]:
@@ -23,6 +28,9 @@ def snippets(form: Format, interface: Interface) -> dict[str, str]:
         path = _TEMPLATES / f"{form.snippets or form.runtime}.{kind}.{suffix}.txt"
         if path.exists():
             found[name] = _filled(path.read_text(encoding="utf-8"), suffix, interface)
+    missing = [language for suffix, language in _LANGUAGES.items() if _FILES[suffix] not in found]
+    if missing:
+        found["OTHER_LANGUAGES.txt"] = _ELSEWHERE.format(missing=", ".join(missing), runtime=form.title)
     return found
 
 
