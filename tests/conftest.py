@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import importlib.util
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +18,8 @@ import pytest
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
+# Keras reads its backend when it is first imported, which TensorBoard's reader does by way of TensorFlow; in this process it is torch.
+os.environ["KERAS_BACKEND"] = "torch"
 # Where the system's Node.js is too old, `make test` has installed another beside the project.
 if (_NODE := Path(__file__).parents[1] / ".venv-node" / "path").is_dir():
     os.environ["PATH"] = f"{_NODE}{os.pathsep}{os.environ['PATH']}"
@@ -23,6 +29,25 @@ if (_NODE := Path(__file__).parents[1] / ".venv-node" / "path").is_dir():
 def _private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or leaves anything in the user's cache."""
     monkeypatch.setenv("DEEPHEALTH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def serve_folder(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder that a web server on this machine offers, and its address."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    folder = tmp_path / "served"
+    folder.mkdir()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ It is the head and calibration of `deephealth train` without its split, audit an
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import warnings
 from collections.abc import Sequence
@@ -146,8 +147,7 @@ class ChestXrayClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # 
             limits=("It was fitted in a program of its user's, without an audit or a test set; judge it with `deephealth evaluate`.",),
         )
         model = Model.load(compose(backbone, self.head_, temperature=self.temperature_, novelty=self.novelty_, record=record))
-        goldens = make_goldens(model)
-        return Model.load(with_record(model.data, _with_goldens(model.record, goldens)))
+        return Model.load(with_record(model.data, dataclasses.replace(model.record, goldens=make_goldens(model))))
 
     def save(self, path: str | Path, name: str = "") -> Path:
         """Write the model file; its path."""
@@ -197,12 +197,6 @@ class ChestXrayClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):  # 
 @functools.lru_cache(maxsize=4)
 def _loaded(name: str, weights: str | None) -> Backbone:
     return load_backbone(name, weights=Path(weights) if weights else None)
-
-
-def _with_goldens(record: ModelRecord, goldens: Any) -> ModelRecord:
-    import dataclasses
-
-    return dataclasses.replace(record, goldens=goldens)
 
 
 def _are_films(X: Any) -> bool:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import csv
-import functools
-import http.server
 import io
 import json
 import tarfile
-import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from deephealth.cli.main import main
-from deephealth.datasets import public
 from deephealth.datasets.public import MARK, TABLE, fetch, public_sets
 from deephealth.datasets.sources import open_dataset
 from deephealth.datasets.unpack import unpack
@@ -90,26 +86,14 @@ SETS: dict[str, tuple[Callable[[], dict[str, bytes]], dict[str, int], int]] = {
 
 
 @pytest.fixture
-def published(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+def published(serve_folder: tuple[Path, str], tmp_path: Path) -> tuple[Path, Path]:
     """A folder that is served, and the table that ships with its addresses led there."""
-    served = tmp_path / "served"
-    served.mkdir()
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(served)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
+    served, address = serve_folder
     told = TABLE.read_text(encoding="utf-8")
     for chosen in public_sets().values():
-        told = told.replace(f'address = "{chosen.address}"', f'address = "http://127.0.0.1:{server.server_port}/{chosen.file}"')
+        told = told.replace(f'address = "{chosen.address}"', f'address = "{address}/{chosen.file}"')
     (tmp_path / "sets.toml").write_text(told, encoding="utf-8")
-    yield served, tmp_path / "sets.toml"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    return served, tmp_path / "sets.toml"
 
 
 def publish(served: Path, name: str, members: dict[str, bytes]) -> None:
@@ -235,4 +219,3 @@ def test_every_row_of_the_table_says_what_a_user_must_know() -> None:
         assert chosen.verified == bool(chosen.sha256)  # nothing is called verified whose digest is not known
         assert chosen.citation
     assert set(SETS) == set(public_sets())
-    assert public._register().name == "digests.json"

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import http.server
 import os
 import subprocess
 import sys
-import threading
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,28 +91,9 @@ def test_features_are_those_of_keras(name: str, tmp_path: Path) -> None:
     assert apart < 1e-4 * max(1.0, float(expected.max()))  # random networks give features of up to hundreds
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder that is served as the official files are."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    served = tmp_path / "served"
-    served.mkdir()
-    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(served)))
-    thread = threading.Thread(target=running.serve_forever, daemon=True)
-    thread.start()
-    yield served, f"http://127.0.0.1:{running.server_port}"
-    running.shutdown()
-    running.server_close()
-    thread.join()
-
-
 @pytest.mark.slow
-def test_weights_are_downloaded_once_and_kept(server: tuple[Path, str]) -> None:
-    served, address = server
+def test_weights_are_downloaded_once_and_kept(serve_folder: tuple[Path, str]) -> None:
+    served, address = serve_folder
     network = chosen("mobilenet_0.25_128")
     write_official(keras_network(network.name), served / network.path)
     first = official_backbone(network, address=f"{address}/{network.path}")
@@ -127,9 +104,9 @@ def test_weights_are_downloaded_once_and_kept(server: tuple[Path, str]) -> None:
 
 
 @pytest.mark.slow
-def test_inception_v3_comes_from_a_server_too(server: tuple[Path, str]) -> None:
+def test_inception_v3_comes_from_a_server_too(serve_folder: tuple[Path, str]) -> None:
     """A file of the official layout and of the size of the real one, checked by its MD5."""
-    served, address = server
+    served, address = serve_folder
     network = chosen("inception_v3")
     write_official(keras_network(network.name), served / network.path)
     told = dataclasses.replace(network, md5=digest(served / network.path, "md5"))
@@ -138,8 +115,8 @@ def test_inception_v3_comes_from_a_server_too(server: tuple[Path, str]) -> None:
     assert (served / network.path).stat().st_size > 80_000_000
 
 
-def test_a_file_that_is_not_the_official_one_is_refused(server: tuple[Path, str]) -> None:
-    served, address = server
+def test_a_file_that_is_not_the_official_one_is_refused(serve_folder: tuple[Path, str]) -> None:
+    served, address = serve_folder
     network = chosen("mobilenet_v3_small")
     (served / network.path).parent.mkdir(parents=True)
     (served / network.path).write_bytes(b"something else")
@@ -147,10 +124,10 @@ def test_a_file_that_is_not_the_official_one_is_refused(server: tuple[Path, str]
         official_backbone(network, address=f"{address}/{network.path}")
 
 
-def test_without_a_network_the_sentence_names_the_file_and_the_place(server: tuple[Path, str], tmp_path: Path) -> None:
+def test_without_a_network_the_sentence_names_the_file_and_the_place(serve_folder: tuple[Path, str], tmp_path: Path) -> None:
     network = chosen("inception_v3")
     with pytest.raises(ModelFileError) as caught:
-        official_backbone(network, folder=tmp_path / "mine", address=f"{server[1]}/absent.h5")
+        official_backbone(network, folder=tmp_path / "mine", address=f"{serve_folder[1]}/absent.h5")
     assert network.file in str(caught.value)
     assert str(tmp_path / "mine") in str(caught.value)
 

@@ -10,8 +10,8 @@ from deephealth.model.heads import DenseHead, LinearHead
 from deephealth.training.events import EpochDone, Event, HeadStep, StepDone
 from deephealth.training.heads import (
     Examples,
-    _class_uniform_batches,
     _dense_gradients,
+    class_uniform_batches,
     cross_entropy_and_accuracy,
     example_weights,
     fit_head,
@@ -166,6 +166,6 @@ def test_dense_head_agrees_with_keras_on_the_same_start_and_batches(monkeypatch:
 def test_softmax_draws_classes_alike_and_films_by_their_weight() -> None:
     labels = np.array([0, 1, 0, 1, 1, 0], np.int64)
     examples = Examples(np.zeros((6, 1), np.float32), labels, np.array([1.0, 5, 2, 4, 1, 1]))
-    drawn = np.concatenate(list(_class_uniform_batches(examples, 2, 100, 400, np.random.default_rng(0))))
+    drawn = np.concatenate(list(class_uniform_batches(examples, 2, 100, 400, np.random.default_rng(0))))
     shares = np.bincount(drawn, minlength=6) / len(drawn)
     np.testing.assert_allclose(shares, [1 / 8, 1 / 4, 1 / 4, 1 / 5, 1 / 20, 1 / 8], atol=0.01)

@@ -20,7 +20,7 @@ from deephealth.images.phantom_set import write_phantoms
 from deephealth.model.file import Model, shipped_model_path
 from deephealth.model.heads import LinearHead
 from deephealth.pipeline import train
-from deephealth.training.confusion import confusion_picture
+from deephealth.training.answers_board import confusion_picture
 from deephealth.training.events import EpochDone, HeadStep, JsonLines, StepDone
 from deephealth.training.recipe import Recipe, with_changes
 from deephealth.training.tensorboard import FILE, THUMBNAIL, Board, graph_def
@@ -128,11 +128,14 @@ def test_a_resumed_network_keeps_its_earlier_epochs(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_it_begins_anew_and_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tensorboard" / "train").mkdir(parents=True)
+    (tmp_path / "tensorboard" / "train" / "thesis.txt").write_text("kept")
     for _ in range(2):
         with Board(tmp_path / "tensorboard") as board:
             board(StepDone(1, 0.5, 0.7, float("nan")))
             board(HeadStep(1, LinearHead(np.ones((2, 3), np.float32), np.zeros(2, np.float32)), np.ones((4, 3), np.float32)))
     assert len(read(tmp_path / "tensorboard" / "train").Scalars("accuracy")) == 1
+    assert (tmp_path / "tensorboard" / "train" / "thesis.txt").read_text() == "kept"
     assert not (tmp_path / "tensorboard" / "validation").exists()  # a loss that is no number is no point
     monkeypatch.setenv("DEEPHEALTH_TENSORBOARD", "0")
     with Board(tmp_path / "none") as board:

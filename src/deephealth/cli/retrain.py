@@ -25,7 +25,7 @@ _OPTIONS: tuple[tuple[str, Any, str], ...] = (
     ("eval_step_interval", int, "steps between evaluations"),
     ("train_batch_size", int, "films a step"),
     ("test_batch_size", int, "films of the test, -1: all"),
-    ("validation_batch_size", int, "films of each validation, -1: all; 100 films say little, the report has the interval"),
+    ("validation_batch_size", int, "films of each validation, -1: all; 100 films say little"),
     ("print_misclassified_test_images", bool, "print the test films answered wrongly"),
     ("model_dir", Path, "folder for the network's official weights, downloaded when they are not there"),
     ("bottleneck_dir", Path, "folder for cached features, as text"),

@@ -12,12 +12,9 @@ from deephealth.datasets.facts import FilmFacts
 from deephealth.datasets.index import Film
 from deephealth.evaluation.judge import Judged
 from deephealth.model.file import Model
-from deephealth.training.confusion import confusion_picture
+from deephealth.training.answers_board import show_answers
 from deephealth.training.recipe import Recipe
 from deephealth.training.tensorboard import Board
-
-MOST_ERRORS = 24
-"""Errors drawn, the surest first."""
 
 
 def show_run(
@@ -37,6 +34,8 @@ def show_run(
     """
     import onnx
 
+    if not board.on:
+        return
     board.graph(onnx.load_from_string(model.data))
     _projector(board, facts, points, with_films=with_films)
     labels = list(judged.evaluation.classes)
@@ -44,16 +43,13 @@ def show_run(
     scores = np.array([[answer.probabilities[label] for label in labels] for answer in judged.predictions]).reshape(len(truth), len(labels))
     if not len(truth):
         return
-    guesses = scores.argmax(axis=1)
-    board.picture("test", "confusion", confusion_picture(labels, truth, guesses))
-    for place, label in enumerate(labels):
-        board.precision_recall("test", f"precision_recall/{label}", truth == place, scores[:, place])
-    if with_films:
-        _errors(board, judged, facts, labels, truth, scores)
-    accuracy = float((guesses == truth).mean())
-    loss = float(-np.log(np.maximum(scores[np.arange(len(truth)), truth], 1e-12)).mean())
-    board.scalars("test", {"accuracy": accuracy, "cross_entropy": loss}, 0)
-    board.hyperparameters(_flat(recipe.to_dict()), {"test/accuracy": accuracy, "test/cross_entropy": loss})
+    rows = {name: row for row, name in enumerate(facts.names)}
+    shown = facts.thumbnails if facts.details is None else facts.details
+
+    def picture(row: int) -> NDArray[np.uint8]:
+        return np.asarray(shown[rows[judged.films[row].name]])
+
+    show_answers(board, labels, truth, scores, _flat(recipe.to_dict()), picture if with_films else None)
 
 
 def _projector(
@@ -67,19 +63,6 @@ def _projector(
     features = np.concatenate([values for _, values in points.values()])
     thumbnails = facts.thumbnails[[rows[film.name] for film in films]] if with_films else None
     board.projector("validation", features, {"label": [film.label for film in films], "split": splits}, thumbnails)
-
-
-def _errors(
-    board: Board, judged: Judged, facts: FilmFacts, labels: Sequence[str], truth: NDArray[np.int64], scores: NDArray[np.floating]
-) -> None:
-    """The films answered wrongly, the surest first: true label and answer in the name."""
-    rows = {name: row for row, name in enumerate(facts.names)}
-    shown = facts.thumbnails if facts.details is None else facts.details
-    guesses = scores.argmax(axis=1)
-    wrong = sorted(np.flatnonzero(guesses != truth), key=lambda place: -scores[place].max())[:MOST_ERRORS]
-    for number, place in enumerate(wrong, start=1):
-        told = f"errors/{labels[truth[place]]}_called_{labels[guesses[place]]}/{number:02d}"
-        board.picture("test", told, shown[rows[judged.films[place].name]])
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> dict[str, Any]:

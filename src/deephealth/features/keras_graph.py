@@ -63,7 +63,8 @@ def _input(step: Step) -> tuple[int, int, int]:
 
 @dataclass(eq=False)
 class _Drawing:
-    """ONNX nodes so far; shape [C, H, W] of each tensor; convolutions whose weights a batch normalisation may still change."""
+    """ONNX nodes so far; shape [C, H, W] of each tensor; convolutions whose weights a batch normalisation may still change;
+    the layers that hold a map as one long row."""
 
     described: Described
     film: tuple[int, int, int]
@@ -73,6 +74,7 @@ class _Drawing:
     names: dict[str, str] = field(default_factory=dict)
     open: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict)
     readers: dict[str, int] = field(default_factory=dict)
+    rows: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         first = self.described.steps[0].name
@@ -100,19 +102,19 @@ class _Drawing:
                 f"The layer {step.name[:60]!r} is not described as Keras does ({type(error).__name__} {str(error)[:60]}); export it again."
             ) from error
 
-    def add(
-        self, operator: str, step: Step, inputs: Sequence[str], shape: tuple[int, int, int], suffix: str = "", **attributes: Any
-    ) -> str:
+    def add(self, operator: str, step: Step, inputs: Sequence[str], shape: tuple[int, int, int], **attributes: Any) -> str:
         from onnx import helper
 
-        output = f"t{len(self.nodes)}{suffix}"
+        output = f"t{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
         self.shapes[step.name], self.names[step.name] = shape, output
         return output
 
-    def constant(self, values: Any) -> str:
+    def constant(self, values: Any, dtype: type = np.float32) -> str:
+        from onnx import numpy_helper
+
         name = f"c{len(self.constants)}"
-        self.constants.append(graph.initializer(name, values))
+        self.constants.append(numpy_helper.from_array(np.array(values, dtype, order="C"), name))
         return name
 
     # --- rules, one a class of layers ---
@@ -189,14 +191,7 @@ class _Drawing:
         if bound is None:
             self.add(operator, step, [source], shape)
         else:
-            self.add("Clip", step, [source, self._scalar(0.0), self._scalar(bound)], shape)
-
-    def _scalar(self, value: float) -> str:
-        from onnx import numpy_helper
-
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
-        return name
+            self.add("Clip", step, [source, self.constant(0.0), self.constant(bound)], shape)
 
     def normalise(self, step: Step) -> None:
         """Batch normalisation: into the convolution before it where nothing else reads that, else a product and a sum."""
@@ -234,6 +229,7 @@ class _Drawing:
         channels, height, width = self.shapes[step.inputs[0]]
         factor, shift = (np.broadcast_to(np.asarray(step.config.get(name, default), np.float64), channels) for name, default in _RESCALE)
         self._scale(step, factor, shift, (channels, height, width))
+        self._activate(step)
 
     def rectify(self, step: Step) -> None:
         """ReLU, with a bound or without."""
@@ -259,12 +255,9 @@ class _Drawing:
         if not all(0 <= side <= _LARGEST_SIDE for side in (top, bottom, left, right)):
             raise ValueError("a padding out of bounds")
         channels, height, width = self.shapes[step.inputs[0]]
-        from onnx import numpy_helper
-
-        pads = numpy_helper.from_array(np.array([0, 0, top, left, 0, 0, bottom, right], np.int64), f"c{len(self.constants)}")
-        self.constants.append(pads)
+        pads = self.constant([0, 0, top, left, 0, 0, bottom, right], np.int64)
         shape = (channels, height + top + bottom, width + left + right)
-        self.add("Pad", step, [self.tensor(step.inputs[0]), pads.name, self._scalar(0.0)], shape, mode="constant")
+        self.add("Pad", step, [self.tensor(step.inputs[0]), pads, self.constant(0.0)], shape, mode="constant")
 
     def pool(self, step: Step) -> None:
         """Largest or mean value of windows; what lies outside the map does not count."""
@@ -273,6 +266,7 @@ class _Drawing:
         shape, window = self._window(step, (int(height), int(width)))
         kind = "MaxPool" if step.kind == "MaxPooling2D" else "AveragePool"
         self.add(kind, step, [self.tensor(step.inputs[0])], (self.shapes[step.inputs[0]][0], *shape), **window)
+        self._activate(step)
 
     def combine(self, step: Step) -> None:
         """Sums and products of maps."""
@@ -293,25 +287,35 @@ class _Drawing:
             raise ValueError(f"maps of shapes {shapes}")
         shape = (sum(one[0] for one in shapes), shapes[0][1], shapes[0][2])
         self.add("Concat", step, [self.tensor(name) for name in step.inputs], shape, axis=1)
+        self._activate(step)
 
     def mean(self, step: Step) -> None:
         """The mean of a map, as a map of one cell: what a gate looks at."""
-        axes = self._integers([2, 3])
+        axes = self.constant([2, 3], np.int64)
         self.add("ReduceMean", step, [self.tensor(step.inputs[0]), axes], (self.shapes[step.inputs[0]][0], 1, 1), keepdims=1)
 
-    def _integers(self, values: Sequence[int]) -> str:
-        from onnx import numpy_helper
-
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.array(values, np.int64), name))
-        return name
-
     def reshape(self, step: Step) -> None:
-        """Of a map of one cell, to what it is already."""
-        channels, *sides = self.shapes[step.inputs[0]]
-        if sides != [1, 1] or list(step.config.get("target_shape", [])) != [1, 1, channels]:
-            raise ModelFileError(f"The layer {step.name[:60]!r} reshapes a map, which is not imported.")
+        """Of a map of one cell to what it is already; of a map into one long row, which is normalised and becomes the map again."""
+        channels, height, width = self.shapes[step.inputs[0]]
+        target = list(step.config.get("target_shape", []))
+        if target not in ([height, width, channels], [height * width * channels]):
+            raise ModelFileError(f"The layer {step.name[:60]!r} reshapes a map to {target}, which is not imported.")
         self.skip(step)
+        if len(target) == 1:
+            self.rows.add(step.name)
+
+    def normalise_row(self, step: Step) -> None:
+        """(x - mean) / sqrt(variance + epsilon) over the whole map: how this program's own exports standardise a film."""
+        if step.inputs[0] not in self.rows or step.config.get("center", True) or step.config.get("scale", True):
+            raise ModelFileError(f"The layer {step.name[:60]!r} normalises something else than a whole film, which is not imported.")
+        source, shape = self.tensor(step.inputs[0]), self.shapes[step.inputs[0]]
+        every, one = self.constant([1, 2, 3], np.int64), (1, 1, 1)
+        mean = self.add("ReduceMean", step, [source, every], one, keepdims=1)
+        apart = self.add("Sub", step, [source, mean], shape)
+        variance = self.add("ReduceMean", step, [self.add("Mul", step, [apart, apart], shape), every], one, keepdims=1)
+        floored = self.add("Add", step, [variance, self.constant(float(step.config.get("epsilon", 1e-3)))], one)
+        self.add("Div", step, [apart, self.add("Sqrt", step, [floored], one)], shape)
+        self.rows.add(step.name)
 
     def standardise(self, step: Step) -> None:
         """(x - mean) / sqrt(variance) for each channel, both fixed."""
@@ -321,7 +325,8 @@ class _Drawing:
         self._scale(step, factor, -mean * factor, (channels, height, width))
 
     def skip(self, step: Step) -> None:
-        """Nothing while a model is only asked."""
+        """Nothing while a model is only asked. What it reads may have other readers, which a later layer must not be folded under."""
+        self.open.pop(self.tensor(step.inputs[0]), None)
         self.names[step.name], self.shapes[step.name] = self.tensor(step.inputs[0]), self.shapes[step.inputs[0]]
 
 
@@ -343,6 +348,7 @@ _RULES: Mapping[str, _Rule] = {
     "Conv2D": _Drawing.convolve,
     "DepthwiseConv2D": _Drawing.convolve,
     "GlobalAveragePooling2D": _Drawing.mean,
+    "LayerNormalization": _Drawing.normalise_row,
     "MaxPooling2D": _Drawing.pool,
     "Multiply": _Drawing.combine,
     "Normalization": _Drawing.standardise,

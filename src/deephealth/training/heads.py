@@ -116,13 +116,13 @@ def _fit_softmax(
     train: Examples, classes: int, settings: HeadSettings, validation: Examples | None, rng: np.random.Generator, listener: EventListener
 ) -> Head:
     """retrain.py (TensorFlow, 2015): truncated normal 0.001, plain gradient descent, a class drawn uniformly and then a film of it."""
-    weight = _truncated_normal(rng, (classes, train.features.shape[1]), 0.001)
+    weight = truncated_normal(rng, (classes, train.features.shape[1]), 0.001)
     bias = np.zeros(classes, np.float32)
     rate = settings.learning_rate or 0.01
     stop = _EarlyStop(settings.patience)
-    for step, rows in enumerate(_class_uniform_batches(train, classes, settings.batch or 100, settings.steps, rng), start=1):
+    for step, rows in enumerate(class_uniform_batches(train, classes, settings.batch or 100, settings.steps, rng), start=1):
         x = train.features[rows]
-        error = _output_error(softmax(x @ weight.T + bias), train.labels[rows])
+        error = output_error(softmax(x @ weight.T + bias), train.labels[rows])
         weight -= rate * error.T @ x
         bias -= rate * error.sum(axis=0)
         if step % settings.eval_every == 0 or step == settings.steps:
@@ -141,9 +141,9 @@ def _fit_dense(
     """Teachable Machine's head: Dense(100, ReLU) and Dense(classes) without bias, Adam, batches of 16, 50 epochs by default."""
     features, hidden = train.features.shape[1], settings.hidden
     weights = [
-        _truncated_normal(rng, (hidden, features), (1 / features) ** 0.5),
+        truncated_normal(rng, (hidden, features), (1 / features) ** 0.5),
         np.zeros(hidden, np.float32),
-        _truncated_normal(rng, (classes, hidden), (1 / hidden) ** 0.5),
+        truncated_normal(rng, (classes, hidden), (1 / hidden) ** 0.5),
     ]
     importance = example_weights(train, classes, settings.class_weights).astype(np.float32)
     adam = _Adam(weights, settings.learning_rate or 0.001)
@@ -166,12 +166,12 @@ def _dense_gradients(weights: list[Floats], x: Floats, labels: Labels, importanc
     """Gradients of the mean weighted cross-entropy with respect to hidden weight, hidden bias and output weight."""
     before = x @ weights[0].T + weights[1]
     active = np.maximum(before, 0)
-    error = _output_error(softmax(active @ weights[2].T), labels) * importance[:, None]
+    error = output_error(softmax(active @ weights[2].T), labels) * importance[:, None]
     back = (error @ weights[2]) * (before > 0)
     return [back.T @ x, back.sum(axis=0), error.T @ active]
 
 
-def _output_error(probabilities: NDArray[np.float64], labels: Labels) -> Floats:
+def output_error(probabilities: NDArray[np.float64], labels: Labels) -> Floats:
     """Derivative of the mean cross-entropy with respect to the logits."""
     error = probabilities.astype(np.float32)
     error[np.arange(len(labels)), labels] -= 1
@@ -196,7 +196,7 @@ def _step(
     return StepDone(number, loss, accuracy, *cross_entropy_and_accuracy(head, validation, held_out))
 
 
-def _class_uniform_batches(train: Examples, classes: int, batch: int, steps: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+def class_uniform_batches(train: Examples, classes: int, batch: int, steps: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
     """Rows drawn with replacement: each class with the same chance, its rows by their weights."""
     members = [np.flatnonzero(train.labels == label) for label in range(classes)]
     weights = np.ones(len(train)) if train.weights is None else train.weights
@@ -208,7 +208,7 @@ def _class_uniform_batches(train: Examples, classes: int, batch: int, steps: int
         yield rows[np.minimum(np.searchsorted(upto, drawn + rng.random(batch), side="right"), last[drawn])]
 
 
-def _truncated_normal(rng: np.random.Generator, shape: tuple[int, int], deviation: float) -> Floats:
+def truncated_normal(rng: np.random.Generator, shape: tuple[int, int], deviation: float) -> Floats:
     """Normal values, those beyond two deviations drawn again (TensorFlow's rule)."""
     values = rng.standard_normal(shape)
     while (outside := np.abs(values) > 2).any():

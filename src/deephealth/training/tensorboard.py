@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,8 @@ FILE = "events.out.tfevents.0.deephealth"
 MOST_POINTS = 2000
 """Films in the projector, evenly spread: more than that a browser cannot turn."""
 THUMBNAIL = 48
+_RUNS = ("", "train", "validation", "test")
+_PROJECTOR = ("tensors.tsv", "metadata.tsv", "sprite.png", "projector_config.pbtxt")
 _BINS = 60
 _ALL_HISTOGRAMS = 20  # of the first evaluations every one, then every tenth: a long run has thousands
 
@@ -36,21 +37,22 @@ _ALL_HISTOGRAMS = 20  # of the first evaluations every one, then every tenth: a 
 class Board:
     """An event listener that writes what TensorBoard shows below `folder`: `train`, `validation`, `test`, each a run of its own.
 
-    Begins anew wherever it is opened, since a head is fitted anew when a run is taken up again; epochs of a network that an earlier process
-    has told in `events` are copied first. Does nothing when the setting `tensorboard` is 0. Use as a context manager.
+    Begins anew wherever it is opened, since a head is fitted anew when a run is taken up again: what an earlier board wrote there goes, and
+    nothing else. Epochs of a network that an earlier process has told in `events` are copied first. on: False when the setting
+    `tensorboard` is 0; then it does nothing. Use as a context manager.
     """
 
     def __init__(self, folder: Path, events: Path | None = None) -> None:
         self._folder, self._events = folder, events
-        self._on = table.number("tensorboard") > 0
+        self.on = table.number("tensorboard") > 0
         self._writers: dict[str, Any] = {}
         self._heads = 0
-        if self._on and folder.exists():
-            shutil.rmtree(folder)
+        if self.on:
+            _clear(folder)
 
     def __call__(self, event: Event) -> None:
         """Draw an event."""
-        if not self._on:
+        if not self.on:
             return
         if isinstance(event, EpochDone) and self._events and event.epoch > 1 and not self._writers:
             for earlier in _epochs_before(self._events, event.epoch):
@@ -117,14 +119,14 @@ class Board:
         """Precision against recall of scores in [0, 1] at 127 thresholds."""
         from tensorboardX.summary import pr_curve
 
-        if self._on and positive.any():
+        if self.on and positive.any():
             self._write(run, step, summary=pr_curve(name, positive.astype(int), np.asarray(scores, np.float64)))
 
     def hyperparameters(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
         """What the run was told and what came of it, for TensorBoard's table of runs."""
         from tensorboardX.summary import hparams
 
-        if not self._on:
+        if not self.on:
             return
         told = {name: value if isinstance(value, bool | int | float | str) else str(value) for name, value in settings.items()}
         known = {name: value for name, value in scores.items() if math.isfinite(value)}
@@ -138,7 +140,7 @@ class Board:
 
     def projector(self, run: str, features: Floats, columns: Mapping[str, Sequence[str]], thumbnails: NDArray[np.uint8] | None) -> None:
         """Points [n, d] with a row of text each, and a picture uint8 [n, side, side] each where told: at most MOST_POINTS of them."""
-        if not self._on or not len(features):
+        if not self.on or not len(features):
             return
         rows = np.linspace(0, len(features) - 1, min(len(features), MOST_POINTS)).astype(int)
         folder = self._folder / run
@@ -158,7 +160,7 @@ class Board:
         from tensorboardX.proto.event_pb2 import Event as Message
         from tensorboardX.record_writer import RecordWriter
 
-        if not self._on:
+        if not self.on:
             return
         writer = self._writers.get(run)
         if writer is None:
@@ -178,6 +180,13 @@ class Board:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a board writes, and nothing that somebody else keeps in the folder, which a user may have named."""
+    for run in _RUNS:
+        for name in (FILE, *_PROJECTOR):
+            (folder / run / name).unlink(missing_ok=True)
 
 
 def graph_def(model: onnx.ModelProto) -> Any:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import http.server
 import json
 import subprocess
 import sys
-import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -138,23 +135,6 @@ def test_teachable_machines_names_are_kept(make_model: MakeModel) -> None:
     assert first["config"]["batch_input_shape"] == [None, 32, 32, 3]
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder served on this machine, with what TensorFlow.js's browser build is loaded from."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(tmp_path)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield tmp_path, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
 PAGE = """<!doctype html><meta charset="utf-8">
 <script src="/tf-core.js"></script><script src="/tf-layers.js"></script><script src="/tf-backend-cpu.js"></script>
 <script type="importmap">{"imports": {"@tensorflow/tfjs": "/tf.mjs"}}</script>
@@ -162,11 +142,11 @@ PAGE = """<!doctype html><meta charset="utf-8">
 
 
 @pytest.mark.slow
-def test_the_javascript_snippet_answers_in_chromium(make_model: MakeModel, site: tuple[Path, str]) -> None:
+def test_the_javascript_snippet_answers_in_chromium(make_model: MakeModel, serve_folder: tuple[Path, str]) -> None:
     """The zip's own program, which resizes too, in a page with TensorFlow.js."""
     from playwright.sync_api import sync_playwright
 
-    folder, address = site
+    folder, address = serve_folder
     model = make_model(standardise=True)
     export_model(model, "tfjs", folder / "a.zip")
     with zipfile.ZipFile(folder / "a.zip") as archive:
@@ -187,6 +167,14 @@ def test_the_javascript_snippet_answers_in_chromium(make_model: MakeModel, site:
         browser.close()
     for label, expected in zip(model.labels, model.run(film).probabilities, strict=True):
         assert told[label] == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_the_lock_file_is_of_these_packages() -> None:
+    folder = Path(tfjs_runtime.__file__).parents[1] / "node"
+    told = json.loads((folder / "package.json").read_text())["dependencies"]
+    locked = json.loads((folder / "package-lock.json").read_text())
+    assert locked["packages"][""]["dependencies"] == told
+    assert "resolved" not in (folder / "package-lock.json").read_text()
 
 
 def test_without_node_the_sentence_says_so(make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,9 @@ from PIL import Image
 
 from deephealth.cli.main import main
 from deephealth.errors import DeepHealthError, ModelFileError, UsageError
+from deephealth.features.graph import open_session, serialise
+from deephealth.features.keras_graph import draw_network
+from deephealth.features.keras_layers import Described, Step
 from deephealth.images.phantom_set import write_phantoms
 from deephealth.images.read import read_film
 from deephealth.inference.predictor import Predictor
@@ -53,15 +56,44 @@ def answer(model: Model, pixels: np.ndarray) -> np.ndarray:
 # ---- what this program wrote itself comes back
 
 
-@pytest.mark.parametrize("dense", [False, True])
-def test_what_was_exported_comes_back_with_the_same_answers(make_model: Any, tmp_path: Path, dense: bool) -> None:
-    model = make_model(dense=dense)
+@pytest.mark.parametrize("kind", [{}, {"dense": True}, {"standardise": True}])
+def test_what_was_exported_comes_back_with_the_same_answers(make_model: Any, tmp_path: Path, kind: dict[str, bool]) -> None:
+    model = make_model(**kind)
     again = import_model(own_zip(model, tmp_path / "m.zip"), crop="squash")
     assert again.labels == model.labels
     assert (again.record.channels, again.record.size, again.record.novelty_threshold) == (3, SIDE, None)
     pixels = np.repeat(film(50, 70)[:, :, :1], 3, axis=2)
     assert np.abs(answer(again, pixels) - answer(model, pixels[:, :, 0])).max() < 1e-5
     assert verify(again).largest_difference < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["Rescaling", "AveragePooling2D", "Concatenate"])
+def test_an_activation_that_another_layer_ends_in_is_drawn(kind: str) -> None:
+    """TensorFlow Lite fuses a ReLU into whatever stands before it."""
+    config = {"Rescaling": {"scale": 1.0, "offset": -0.5}, "AveragePooling2D": {"pool_size": 1}, "Concatenate": {}}[kind]
+    inputs = ("input", "input") if kind == "Concatenate" else ("input",)
+    steps = [Step("input", "InputLayer", {"batch_input_shape": [None, 4, 4, 1]}, ())]
+    steps.append(Step("last", kind, {**config, "activation": "relu"}, inputs))
+    session = open_session(serialise(draw_network(Described(steps, {}), steps, "last").network))
+    assert session.run(None, {"x": np.full((1, 1, 4, 4), -1, np.float32)})[0].max() == 0
+
+
+def test_what_others_read_too_is_not_folded_under() -> None:
+    """A normalisation behind a dropout must leave the convolution alone that a sum reads as well."""
+    random = np.random.default_rng(0)
+    steps = [
+        Step("input", "InputLayer", {"batch_input_shape": [None, 4, 4, 1]}, ()),
+        Step("conv", "Conv2D", {"kernel_size": [1, 1], "filters": 2, "use_bias": False, "strides": [1, 1]}, ("input",)),
+        Step("drop", "Dropout", {}, ("conv",)),
+        Step("norm", "BatchNormalization", {"axis": 3, "epsilon": 0.0}, ("drop",)),
+        Step("sum", "Add", {}, ("conv", "norm")),
+    ]
+    ones = np.ones(2, np.float32)
+    norm = {"gamma": 3 * ones, "beta": 0 * ones, "moving_mean": 0 * ones, "moving_variance": ones}
+    weights = {"conv": {"kernel": np.ones((1, 1, 1, 2), np.float32)}, "norm": norm}
+    film = random.normal(size=(1, 1, 4, 4)).astype(np.float32)
+    session = open_session(serialise(draw_network(Described(steps, weights), steps, "sum").network))
+    np.testing.assert_allclose(session.run(None, {"x": film})[0], np.repeat(4 * film, 2, axis=1), rtol=1e-6)
 
 
 def test_the_middle_square_is_cut_and_the_heatmap_laid_over_the_whole_film(make_model: Any, tmp_path: Path) -> None:

@@ -49,7 +49,9 @@ def read_files(source: Path) -> Files:
     with source.open("rb") as file:
         start = file.read(4)
     if start == b"PK\x03\x04":
-        return Files(_unzipped(source.read_bytes() if source.stat().st_size <= LARGEST else b"", source.name), source.name)
+        if source.stat().st_size > LARGEST:
+            raise ModelFileError(f"{source.name} is larger than 1 GB, expected one exported model; give that.")
+        return Files(_unzipped(source.read_bytes(), source.name), source.name)
     beside = {name: source.parent / name for name in (*_LABELS, "metadata.json") if (source.parent / name).is_file()}
     if source.name.endswith(".json"):
         beside |= {path.name: path for path in source.parent.glob("*.bin")}

@@ -167,13 +167,19 @@ class _Reader:
         if kind == "AVERAGE_POOL_2D" and window == sides and _PADDING[options.Padding()] == "valid":
             self.layer(name, "GlobalAveragePooling2D", operator, {}, source)
             return
-        config = {"pool_size": window, "strides": (options.StrideH(), options.StrideW()), "padding": _PADDING[options.Padding()]}
+        config = {
+            "pool_size": window,
+            "strides": (options.StrideH(), options.StrideW()),
+            "padding": _PADDING[options.Padding()],
+            "activation": _FUSED[options.FusedActivationFunction()],
+        }
         self.layer(name, "MaxPooling2D" if kind == "MAX_POOL_2D" else "AveragePooling2D", operator, config, source)
 
     def join(self, operator: Any, kind: str, name: str) -> None:
         """CONCATENATION along the channels."""
-        axis = int(_options(operator, "ConcatenationOptions").Axis())
-        self.layer(name, "Concatenate", operator, {"axis": axis}, *(int(operator.Inputs(n)) for n in range(operator.InputsLength())))
+        options = _options(operator, "ConcatenationOptions")
+        config = {"axis": int(options.Axis()), "activation": _FUSED[options.FusedActivationFunction()]}
+        self.layer(name, "Concatenate", operator, config, *(int(operator.Inputs(n)) for n in range(operator.InputsLength())))
 
     def activate(self, operator: Any, kind: str, name: str) -> None:
         """An activation as an operator of its own."""

@@ -11,11 +11,9 @@ from deephealth.datasets.index import Film
 from deephealth.images.read import read_film
 from deephealth.model.file import Model
 from deephealth.model.heads import LinearHead
-from deephealth.training.confusion import confusion_picture
-from deephealth.training.heads import Examples, cross_entropy_and_accuracy, softmax
+from deephealth.training.answers_board import show_answers
+from deephealth.training.heads import Examples, softmax
 from deephealth.training.tensorboard import MOST_POINTS, THUMBNAIL, Board
-
-_MOST_ERRORS = 24
 
 
 def show_retraining(
@@ -29,20 +27,18 @@ def show_retraining(
     """Draw the results of the test films, which are asked once, and validation and test films as points. Labels only, no names."""
     import onnx
 
+    if not board.on:
+        return
     board.graph(onnx.load_from_string(model.data))
-    labels, test = list(model.labels), sets["testing"]
-    scores = softmax(head.logits(test.features))
-    guesses = scores.argmax(axis=1)
-    board.picture("test", "confusion", confusion_picture(labels, test.labels, guesses))
-    for place, label in enumerate(labels):
-        board.precision_recall("test", f"precision_recall/{label}", test.labels == place, scores[:, place])
-    wrong = sorted(np.flatnonzero(guesses != test.labels), key=lambda row: -scores[row].max())[:_MOST_ERRORS]
-    for number, row in enumerate(wrong, start=1):
-        told = f"errors/{labels[test.labels[row]]}_called_{labels[guesses[row]]}/{number:02d}"
-        board.picture("test", told, _small(films["testing"][int(row)], 128))
-    loss, accuracy = cross_entropy_and_accuracy(head, test)
-    board.scalars("test", {"accuracy": accuracy, "cross_entropy": loss}, 0)
-    board.hyperparameters(dict(settings), {"test/accuracy": accuracy, "test/cross_entropy": loss})
+    test = sets["testing"]
+    show_answers(
+        board,
+        model.labels,
+        test.labels,
+        softmax(head.logits(test.features)),
+        settings,
+        lambda row: _small(films["testing"][row], 128),
+    )
     _projector(board, films, sets)
 
 

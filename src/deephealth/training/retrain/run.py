@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from deephealth.features.backbones import Backbone, load_backbone
 from deephealth.model.exports.exporting import find_format, require
@@ -20,7 +19,7 @@ from deephealth.model.record import ModelRecord, TrainingRecord
 from deephealth.settings import atomic, own_process
 from deephealth.settings.progress import Listener, silent
 from deephealth.training.events import HeadStep, StepDone
-from deephealth.training.heads import Examples, cross_entropy_and_accuracy, softmax
+from deephealth.training.heads import Examples, class_uniform_batches, cross_entropy_and_accuracy, output_error, softmax, truncated_normal
 from deephealth.training.retrain.board import show_retraining
 from deephealth.training.retrain.bottlenecks import Bottlenecks
 from deephealth.training.retrain.films import SPLITS, Sorted, sort_films
@@ -86,16 +85,16 @@ def _fit(
     """Plain gradient descent on batches that draw a class, then a film of it; the layer begins as a truncated normal of 0.001."""
     random, train = np.random.default_rng(options.seed), sets["training"]
     classes, dim = len(found.index.classes), train.features.shape[1]
-    weight = np.clip(random.normal(0, 0.001, (classes, dim)), -0.002, 0.002).astype(np.float32)
+    weight = truncated_normal(random, (classes, dim), 0.001)
     bias = np.zeros(classes, np.float32)
-    for step, rows in enumerate(_batches(train.labels, classes, options, random)):
+    batches = class_uniform_batches(train, classes, options.train_batch_size, options.how_many_training_steps, random)
+    for step, rows in enumerate(batches):
         x, labels = train.features[rows], train.labels[rows]
         if options.distorts:
             x = bottlenecks.distorted([found.films["training"][row] for row in rows], random)
-        error = softmax(x @ weight.T + bias).astype(np.float32)
-        error[np.arange(len(rows)), labels] -= 1
-        weight -= options.learning_rate * (error.T @ x) / len(rows)
-        bias -= options.learning_rate * error.mean(axis=0)
+        error = output_error(softmax(x @ weight.T + bias), labels)
+        weight -= options.learning_rate * error.T @ x
+        bias -= options.learning_rate * error.sum(axis=0)
         head = LinearHead(weight.copy(), bias.copy())
         last = step + 1 == options.how_many_training_steps
         if step % options.eval_step_interval == 0 or last:
@@ -104,14 +103,6 @@ def _fit(
             graph = frozen_graph(finish(head), options.final_tensor_name)
             atomic.write_bytes(options.intermediate_output_graphs_dir / f"intermediate_{step}.pb", graph)
     return LinearHead(weight, bias)
-
-
-def _batches(labels: NDArray[np.int64], classes: int, options: Options, random: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """Rows of each step; with a batch size of -1 all of them."""
-    places = [np.flatnonzero(labels == number) for number in range(classes)]
-    for _ in range(options.how_many_training_steps):
-        drawn = random.integers(0, classes, options.train_batch_size)
-        yield np.array([random.choice(places[number]) for number in drawn], np.int64)
 
 
 def _some(examples: Examples, size: int, random: np.random.Generator) -> Examples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -26,15 +27,16 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="deephealth-") as name:
         pixels = Path(name) / "pixels.bin"
         pixels.write_bytes(b"".join(one.astype("<f4").tobytes() for one in inputs))
+        command = [_program("node"), str(packages() / "ask.mjs")]
         try:
-            return _ask(Path(name), {**asked, "pixels": str(pixels), "backend": "wasm"})
+            return _ask(command, Path(name), {**asked, "pixels": str(pixels), "backend": "wasm"})
         except DeepHealthError:
-            return _ask(Path(name), {**asked, "pixels": str(pixels), "backend": "cpu"})
+            return _ask(command, Path(name), {**asked, "pixels": str(pixels), "backend": "cpu"})
 
 
-def _ask(place: Path, request: dict[str, Any]) -> dict[str, Any]:
+def _ask(program: list[str], place: Path, request: dict[str, Any]) -> dict[str, Any]:
     (place / "request.json").write_text(json.dumps(request), encoding="utf-8")
-    command = [_program("node"), str(packages() / "ask.mjs"), str(place / "request.json"), str(place / "answer.json")]
+    command = [*program, str(place / "request.json"), str(place / "answer.json")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)  # noqa: S603 - our own program
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if "Error" in line] or ["no message"]
@@ -48,15 +50,14 @@ def packages() -> Path:
 
     Raises DeepHealthError when there is no Node.js, or npm cannot install.
     """
-    version = json.loads((_SOURCE / "package.json").read_text(encoding="utf-8"))["dependencies"]["@tensorflow/tfjs-core"]
-    home = table.cache_dir() / "node" / f"tfjs-{version}"
+    content = b"".join((_SOURCE / name).read_bytes() for name in ("package-lock.json", "ask.mjs"))
+    home = table.cache_dir() / "node" / f"tfjs-{hashlib.sha256(content).hexdigest()[:12]}"
     if not home.exists():
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".new-") as name:
             _install(Path(name) / "new")
             if not home.exists():  # another process may have been faster
                 (Path(name) / "new").rename(home)
-    shutil.copyfile(_SOURCE / "ask.mjs", home / "ask.mjs")
     return home
 
 

@@ -1,17 +1,48 @@
-"""The confusion matrix as a picture, for TensorBoard."""
+"""The test films' answers in TensorBoard: confusion matrix and errors as pictures, precision and recall, scores beside the settings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deephealth.training.tensorboard import Board
+
 if TYPE_CHECKING:
     from PIL import ImageDraw
 
+MOST_ERRORS = 24
+"""Errors drawn, the surest first."""
 _CELL, _MARGIN = 96, 120
+
+
+def show_answers(
+    board: Board,
+    labels: Sequence[str],
+    truth: NDArray[np.int64],
+    scores: NDArray[np.floating],
+    settings: Mapping[str, Any],
+    picture: Callable[[int], NDArray[np.uint8]] | None,
+) -> None:
+    """Draw what a model answered to its test films.
+
+    truth: the class number of each film, [n]; scores: probabilities [n, classes]; settings: what the run was told; picture: the film of a
+    row, uint8 [H, W], None where films may not be shown. Names carry labels only.
+    """
+    guesses = scores.argmax(axis=1)
+    board.picture("test", "confusion", confusion_picture(labels, truth, guesses))
+    for place, label in enumerate(labels):
+        board.precision_recall("test", f"precision_recall/{label}", truth == place, scores[:, place])
+    wrong = sorted(np.flatnonzero(guesses != truth), key=lambda row: -scores[row].max())[:MOST_ERRORS] if picture else []
+    for number, row in enumerate(wrong, start=1):
+        assert picture is not None
+        board.picture("test", f"errors/{labels[truth[row]]}_called_{labels[guesses[row]]}/{number:02d}", picture(int(row)))
+    accuracy = float((guesses == truth).mean())
+    loss = float(-np.log(np.maximum(scores[np.arange(len(truth)), truth], 1e-12)).mean())
+    board.scalars("test", {"accuracy": accuracy, "cross_entropy": loss}, 0)
+    board.hyperparameters(settings, {"test/accuracy": accuracy, "test/cross_entropy": loss})
 
 
 def confusion_picture(labels: Sequence[str], truth: NDArray[np.int64], guesses: NDArray[np.int64]) -> NDArray[np.uint8]:
