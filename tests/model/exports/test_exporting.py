@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -21,6 +22,7 @@ from PIL import Image
 
 from deephealth.cli.main import main
 from deephealth.errors import MissingExtra, ModelFileError, ParityError, UsageError
+from deephealth.features.graph import resize_film
 from deephealth.images.phantom import draw_phantom
 from deephealth.images.phantom_set import write_phantoms
 from deephealth.model import typed
@@ -34,6 +36,7 @@ from deephealth.model.exports.snippets import snippets
 from deephealth.model.file import Model, shipped_model_path
 
 MakeModel = Callable[..., Model]
+TEMPLATES = Path(exporting.__file__).parent / "templates"
 QUICK = ("onnx", "onnx-fixed", "onnx-fp16", "onnx-int8", "openvino")
 
 
@@ -216,3 +219,41 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["model", "verify", str(out)]) == 0
     assert "it answers as certified" in capsys.readouterr().out
     assert main(["model", "export", "--to", "word", "--out", str(tmp_path / "b.zip")]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["C++", "Java", "JavaScript"])
+def test_the_resize_of_the_snippets_is_the_model_files(tmp_path: Path, language: str) -> None:
+    """The part of the programs that is ours, compiled and run: a film of 90 x 70 to a square of 32."""
+    film = np.random.default_rng(0).integers(0, 256, (70, 90)).astype(np.uint8)
+    (tmp_path / "film.txt").write_text(" ".join(map(str, film.ravel().tolist())))
+    resize = {suffix: (TEMPLATES / f"resize.{suffix}.txt").read_text().replace("@SIZE@", "32") for suffix in ("cpp", "java", "js")}
+    if language == "C++":
+        source = (
+            "#include <algorithm>\n#include <cmath>\n#include <cstdio>\n#include <vector>\n"
+            + resize["cpp"]
+            + (
+                'int main() { std::vector<float> p(6300); for (auto& v : p) if (scanf("%f", &v) != 1) return 1;'
+                'for (float v : square(p, 90, 70, 32)) printf("%.6f ", v); }'
+            )
+        )
+        (tmp_path / "a.cpp").write_text(source)
+        commands = [["g++", "-std=c++17", "-O1", "a.cpp", "-o", "a"], ["./a"]]
+    elif language == "Java":
+        main = (
+            "public static void main(String[] a) { var s = new java.util.Scanner(System.in); float[] p = new float[6300];"
+            'for (int i = 0; i < 6300; i++) p[i] = s.nextInt(); for (float v : square(p, 90, 70, 32)) System.out.print(v + " "); }'
+        )
+        (tmp_path / "A.java").write_text("public class A {\n" + resize["java"] + main + "}")
+        commands = [["javac", "A.java"], ["java", "A"]]
+    else:
+        asked = 'import { readFileSync } from "node:fs"; const p = readFileSync(0, "utf8").split(" ").map(Number);'
+        (tmp_path / "a.mjs").write_text(asked + resize["js"] + 'console.log(Array.from(square(p, 90, 70, 32)).join(" "));')
+        commands = [["node", "a.mjs"]]
+    if missing := [command[0] for command in commands if not command[0].startswith(".") and shutil.which(command[0]) is None]:
+        pytest.skip(f"needs {missing[0]}, which is not on this machine")
+    for command in commands:
+        given = (tmp_path / "film.txt").read_text()
+        done = subprocess.run(command, cwd=tmp_path, input=given, capture_output=True, text=True, check=True)
+    found = np.array(done.stdout.split(), np.float64).reshape(32, 32)
+    np.testing.assert_allclose(found, resize_film(film, 32), atol=2e-3)

@@ -22,6 +22,7 @@ from deephealth.images.phantom import draw_phantom
 from deephealth.model.exports import keras2
 from deephealth.model.exports.artefact import Interface
 from deephealth.model.exports.exporting import export_model, recheck
+from deephealth.model.exports.frozen_format import graph_of
 from deephealth.model.exports.layers import layers_of
 from deephealth.model.exports.network import Network, network_of, square_model
 from deephealth.model.exports.runtimes import tfjs_runtime
@@ -51,13 +52,12 @@ def answers_of(network: Network, films: np.ndarray) -> np.ndarray:
     return np.array([session.run(["probabilities"], {"pixels": film[None]})[0][0] for film in films])
 
 
-def in_keras(layers: list, films: np.ndarray, place: Path) -> np.ndarray:
-    """What Keras on TensorFlow answers, loading the .h5."""
-    (place / "m.h5").write_bytes(keras2.h5(layers, "m"))
+def asked_of(file: str, runtime: str, films: np.ndarray, place: Path) -> np.ndarray:
+    """What a file answers in its own runtime."""
     np.savez(place / "films.npz", *films)
-    interface = dataclasses.asdict(Interface("m.h5", films.shape[-1], 1, ("a", "b", "c")))
+    interface = dataclasses.asdict(Interface(file, films.shape[-1], 1, ("a", "b", "c"), input="input", output="final_result"))
     request = {"folder": str(place), "interface": interface, "pictures": str(place / "films.npz")}
-    return np.asarray(own_process.run("deephealth.model.exports.runtimes.keras_runtime", request)["probabilities"])
+    return np.asarray(own_process.run(f"deephealth.model.exports.runtimes.{runtime}", request)["probabilities"])
 
 
 @pytest.mark.slow
@@ -65,14 +65,16 @@ def in_keras(layers: list, films: np.ndarray, place: Path) -> np.ndarray:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:keras")
 @pytest.mark.parametrize("name", ["EfficientNetV2B0", "InceptionV3"])
 def test_networks_of_keras_become_keras_again(name: str, tmp_path: Path) -> None:
-    """Through torch and ONNX and back: the same answers, with the padding, gates and concatenations of each family."""
+    """Through torch and ONNX and back, and into a frozen graph: the same answers, with each family's padding, gates and concatenations."""
     import torch
 
     torch.manual_seed(1)
     built = keras_backbones.build(name, 96)
+    for layer in built.model.layers:
+        if hasattr(layer, "momentum"):
+            layer.momentum = 0.0  # one batch settles its statistics, as training would: else the films' features hardly differ
     with torch.no_grad():
-        for _ in range(3):  # gives batch normalisation statistics of its own, so that folding has something to fold
-            built.train()(torch.randn(4, 1, 96, 96) * 0.5)
+        built.train()(torch.randn(8, 1, 96, 96) * 0.5)
     network = network_from(network_graph(built.eval(), 96), 96)
     films = np.random.default_rng(2).normal(0, 0.5, size=(3, 1, 96, 96)).astype(np.float32)
     logs = np.log(answers_of(network, films))
@@ -81,7 +83,13 @@ def test_networks_of_keras_become_keras_again(name: str, tmp_path: Path) -> None
     network = dataclasses.replace(network, head=head)  # random features hardly differ: now their answers do
     expected = answers_of(network, films)
     assert np.ptp(expected, axis=0).max() > 0.02
-    assert np.abs(in_keras(layers_of(network), films, tmp_path) - expected).max() < 1e-4
+    layers = layers_of(network)
+    (tmp_path / "m.h5").write_bytes(keras2.h5(layers, "m"))
+    (tmp_path / "m.pb").write_bytes(graph_of(layers))
+    for file, runtime in (("m.h5", "keras_runtime"), ("m.pb", "frozen_runtime")):
+        apart = np.abs(asked_of(file, runtime, films, tmp_path) - expected).max()
+        print(f"{name} in {runtime}: {apart:.1e}, answers {np.ptp(expected, axis=0).max():.2f} apart")
+        assert apart < 1e-4
 
 
 @pytest.mark.slow
