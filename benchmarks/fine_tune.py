@@ -23,14 +23,14 @@ BAR = Bar("at most", 1.15)
 def run(options: Options) -> Iterator[Figure]:
     """Epochs of alternating steps."""
     from deephealth.settings.threads import available
-    from deephealth.training import finetune
+    from deephealth.training import trainer as training
     from deephealth.training.recipe import FineTuneAugmentation, FineTuneSettings
 
     epochs, count = options.sized(4, 1), options.sized(256, 8)
     settings = FineTuneSettings(epochs=epochs + 1, batch=options.sized(32, 4), size=options.sized(160, 64))
     threads = available()
-    with finetune.torch_threads(threads):
-        trainer = finetune.Trainer(_films(count, settings.size), 3, settings, FineTuneAugmentation(), threads=threads)
+    with training.torch_threads(threads):
+        trainer = training.Trainer(_films(count, settings.size), 3, settings, FineTuneAugmentation(), threads=threads)
         bare = bare_step(trainer)
         # The first step of each builds what later steps reuse.
         trainer.step()

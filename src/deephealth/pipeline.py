@@ -31,6 +31,7 @@ from deephealth.evaluation.evaluate import score_predictions
 from deephealth.evaluation.external import Scanned
 from deephealth.evaluation.gather import ask_about, evaluation_evidence, training_evidence
 from deephealth.evaluation.judge import Judged, judge, require_scores, strong_evidence, unseen_films
+from deephealth.evaluation.lungs.finder import find_lungs
 from deephealth.evaluation.pictures import pictures
 from deephealth.evaluation.recording import make_record, training_hashes, with_evaluation
 from deephealth.evaluation.report import write_report
@@ -281,6 +282,7 @@ def _audit(index: DatasetIndex, facts: FilmFacts, split: Split, seen: NDArray[np
 
 
 def _fine_tune(found: Audit, facts: FilmFacts, folder: RunFolder, job: _Job) -> tuple[Backbone, Head]:
+    from deephealth.training.counterexamples import LUNG_SIDE
     from deephealth.training.finetune import fine_tune
 
     settings = job.recipe.fine_tune
@@ -292,6 +294,8 @@ def _fine_tune(found: Audit, facts: FilmFacts, folder: RunFolder, job: _Job) -> 
         found.index.classes,
         settings,
         job.recipe.fine_tune_augmentation,
+        job.recipe.counterexamples,
+        find_lungs=find_lungs(LUNG_SIDE),
         seed=job.seed,
         threads=job.threads,
         folder=folder.network,

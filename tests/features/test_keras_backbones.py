@@ -15,9 +15,9 @@ from deephealth.features.keras_backbones import FAMILIES, build
 from deephealth.model.from_torch import backbone_of, check_parity
 from deephealth.model.heads import LinearHead
 from deephealth.training.film_array import array_of
-from deephealth.training.finetune import Trainer, torch_threads
 from deephealth.training.networks import build_network
 from deephealth.training.recipe import FineTuneAugmentation, FineTuneSettings
+from deephealth.training.trainer import Trainer, torch_threads
 
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("ignore::DeprecationWarning:keras")]
 

@@ -22,10 +22,11 @@ from deephealth.features.graph import open_session, resize_film
 from deephealth.images.read import read_film
 from deephealth.settings.progress import Progress
 from deephealth.training import finetune
+from deephealth.training import trainer as training
 from deephealth.training.events import EpochDone, Event, Note, StepDone
 from deephealth.training.film_array import array_of, load_films
-from deephealth.training.finetune import Trainer, learning_rate, run, weighted_cross_entropy
 from deephealth.training.recipe import FineTuneAugmentation, FineTuneSettings
+from deephealth.training.trainer import Trainer, learning_rate, run, weighted_cross_entropy
 
 pytestmark = pytest.mark.train
 PROGRAM = Path(__file__).parent / "tiny_finetune.py"
@@ -89,7 +90,7 @@ def test_tiny_set_is_overfitted_without_augmentation() -> None:
     labels = np.arange(16) % 4
     settings = FineTuneSettings(size=32, channels_width=8, epochs=40, batch=8, learning_rate=5e-3, mixup=0, label_smoothing=0, average=0.8)
     nothing = FineTuneAugmentation(**dict.fromkeys(FineTuneAugmentation.__dataclass_fields__, 0.0))
-    with finetune.torch_threads(1):
+    with training.torch_threads(1):
         subject = Trainer(array_of(pixels, labels), 4, settings, nothing)
         history = run(subject, None, None, lambda event: None)
     assert history[-1].loss < 0.05
@@ -112,7 +113,7 @@ def test_calling_again_after_the_end_gives_the_same_at_once(
 
 
 def test_stopping_in_the_middle_changes_nothing(tmp_path: Path, films: list[Film]) -> None:
-    with finetune.torch_threads(1):
+    with training.torch_threads(1):
         straight, first, second = (trainer(films, tmp_path) for _ in range(3))
         for _ in range(9):
             straight.step()
@@ -129,7 +130,7 @@ def test_stopping_in_the_middle_changes_nothing(tmp_path: Path, films: list[Film
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, films: list[Film]) -> None:
-    with finetune.torch_threads(1):
+    with training.torch_threads(1):
         trainer(films, tmp_path).save(tmp_path / "x.pt")
         for other in (trainer(films[:-1], tmp_path), trainer(films, tmp_path, mixup=0.5)):
             with pytest.raises(UsageError, match="is the checkpoint of a run with other films, settings"):
@@ -184,10 +185,14 @@ def test_the_loss_is_cross_entropy(smoothing: float) -> None:
 def test_classes_and_weights_count_as_they_should() -> None:
     labels = np.array([0, 0, 0, 1])
     weights = np.array([1, 1, 2, 1], np.float32)
-    mass = finetune._class_mass(array_of(np.zeros((4, 8, 8), np.uint8), labels, weights), 3)
+    mass = training._class_mass(array_of(np.zeros((4, 8, 8), np.uint8), labels, weights), 3, 1.0)
     assert mass.sum() == pytest.approx(4)
     np.testing.assert_allclose(mass.sum(0), [2, 2, 0])
     assert mass[2, 0] == pytest.approx(2 * mass[0, 0])
+    unbalanced = training._class_mass(array_of(np.zeros((4, 8, 8), np.uint8), labels, weights), 3, 0.0)
+    np.testing.assert_allclose(unbalanced.sum(0), [3.2, 0.8, 0], rtol=1e-6)
+    between = training._class_mass(array_of(np.zeros((4, 8, 8), np.uint8), labels, weights), 3, 0.5).sum(0)
+    assert between[0] / between[1] == pytest.approx(2)
 
 
 @pytest.mark.slow

@@ -99,10 +99,10 @@ def test_each_change_by_itself_touches_only_part_of_the_film(field: str) -> None
 
 def test_mix_up_blends_films_and_targets_alike() -> None:
     x, y = torch.randn(8, 1, 4, 4), torch.eye(8)
-    mixed, targets = mix(x, y, 0.4, np.random.default_rng(0))
+    mixed, targets, _ = mix(x, y, x[:, :0], 0.4, np.random.default_rng(0))
     torch.testing.assert_close(targets.sum(1), torch.ones(8))
     torch.testing.assert_close(mixed, torch.einsum("ij,jchw->ichw", targets, x), atol=1e-5, rtol=0)
-    same, untouched = mix(x, y, 0.0, np.random.default_rng(0))
+    same, untouched, _ = mix(x, y, x[:, :0], 0.0, np.random.default_rng(0))
     assert same is x
     assert untouched is y
 

@@ -23,11 +23,11 @@ from deephealth.errors import ParityError
 from deephealth.features import graph
 from deephealth.model import from_torch, typed
 from deephealth.settings.progress import Listener, Progress, silent
-from deephealth.training.finetune import parameter_groups, torch_threads
 from deephealth.training.lung_films import IGNORED, LUNG, LungExamples, batches
 from deephealth.training.networks import Normalisation, ResidualBlock, convolution
 from deephealth.training.recipe import FineTuneAugmentation
 from deephealth.training.torch_augment import augment_with_masks, coarsen
+from deephealth.training.trainer import parameter_groups, torch_threads
 
 PARITY_LIMIT = 1e-4
 """Largest difference of a pixel's probability between the torch network and the exported file."""

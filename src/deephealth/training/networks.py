@@ -93,13 +93,18 @@ class Normalisation:
 
 
 class Classifier(nn.Module):
-    """A network and its linear head: [N, 1, S, S] normalised -> logits [N, classes]; the features are the map's spatial mean."""
+    """A network and its linear head: [N, 1, S, S] normalised -> logits [N, classes]; the features are the map's spatial mean.
+
+    `chest` turns features into the logit of "this is a chest film" [N, 1]. It learns only where there are counter-examples, and shapes the
+    features for the novelty gate; the model file does without it.
+    """
 
     def __init__(self, network: nn.Module, dim: int, classes: int) -> None:
         super().__init__()
         self.network = network
         self.head = nn.Linear(dim, classes)
         nn.init.zeros_(self.head.bias)
+        self.chest = nn.Linear(dim, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [N, classes]."""

@@ -65,6 +65,7 @@ class HeadSettings:
 class FineTuneSettings:
     """How a whole network is trained (extra `deephealth[train]`).
 
+    balance: 1, all classes count alike however many films they have; 0, each by its films; between them, in between.
     architecture: "small-resnet", or "keras:" and a name of keras.applications. start: "scratch", "imagenet" (Keras's official
     weights), or a path of a weights file. size: the network's square side in px. warmup: share of all steps. average: decay of the
     averaged weights per step, 0 off. standardise: each film to mean 0 and standard deviation 1, inside the graph. precision: "auto"
@@ -83,6 +84,7 @@ class FineTuneSettings:
     label_smoothing: float = 0.05
     mixup: float = 0.2
     average: float = 0.998
+    balance: float = 1.0
     standardise: bool = True
     precision: str = "auto"
     checkpoint_every: int = 100
@@ -112,6 +114,27 @@ class FineTuneAugmentation:
 
 
 @dataclasses.dataclass(frozen=True)
+class CounterExamples:
+    """Pictures from which not everything may be told, shown while fine-tuning (see `training.counterexamples`).
+
+    Shares of the films of which only the lungs are left and the label stays (only_lungs), the lungs are hidden (without_lungs), or all but
+    border or corners is (frame); of the last two no class may be told. not_chest: pictures that are no chest films, added to a batch as a
+    share of its films. in_lungs: what it costs, beside the loss of the classes, that evidence for a film's label lies outside the lungs.
+    """
+
+    only_lungs: float = 0.0
+    without_lungs: float = 0.0
+    frame: float = 0.0
+    not_chest: float = 0.0
+    in_lungs: float = 0.0
+
+    @property
+    def need_lungs(self) -> bool:
+        """Whether the films' lungs have to be found."""
+        return bool(self.only_lungs or self.without_lungs or self.in_lungs)
+
+
+@dataclasses.dataclass(frozen=True)
 class Recipe:
     """Everything that decides a training run besides the films and the seed.
 
@@ -129,6 +152,7 @@ class Recipe:
     head: HeadSettings = HeadSettings()
     fine_tune: FineTuneSettings | None = None
     fine_tune_augmentation: FineTuneAugmentation = FineTuneAugmentation()
+    counterexamples: CounterExamples = CounterExamples()
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain JSON-able values, for the model's record."""
@@ -148,8 +172,10 @@ _AT_LEAST = {
     "fine_tune.size": 16,
 }
 _AT_MOST = {
-    **dict.fromkeys((f"fine_tune.{key}" for key in ("warmup", "label_smoothing", "average")), 1.0),
+    **dict.fromkeys((f"fine_tune.{key}" for key in ("warmup", "label_smoothing", "average", "balance")), 1.0),
     **dict.fromkeys((f"fine_tune_augmentation.{key}" for key in ("shift", "border", "patch", "marker", "flip")), 1.0),
+    **dict.fromkeys((f"counterexamples.{key}" for key in ("only_lungs", "without_lungs", "frame")), 1 / 3),
+    "counterexamples.not_chest": 1.0,
     "fine_tune_augmentation.crop": 0.9,
     "fine_tune.size": 4096,
 }

@@ -25,6 +25,7 @@ _PADDINGS = ("zeros", "border", "reflection")  # what lies beyond the film's edg
 _BORDER_SHARE = 0.10  # of the side: the thickest erased border
 _PATCH_SHARE = (0.06, 0.28)  # of the side: sides of an erased patch
 _CORNER_SHARE = 0.2  # of the side: how far from its corner a marker may lie
+_SEEN = 0.1  # share of a blend from which on a film can be seen in it
 _GLYPHS = (  # R, L, A, P: one number a row, 5 bits
     (30, 17, 17, 30, 20, 18, 17),
     (16, 16, 16, 16, 16, 16, 31),
@@ -122,16 +123,19 @@ def _grid(transforms: Tensor, side: int) -> Tensor:
     return rows.mT[:, None, :, :] + columns.mT[:, :, None, :]
 
 
-def mix(films: Tensor, targets: Tensor, strength: float, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+def mix(films: Tensor, targets: Tensor, masks: Tensor, strength: float, random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Mix-up: blend each film [n, 1, S, S] and its class shares [n, C] with another of the batch, by a share drawn from Beta(a, a).
 
-    `strength` is a; 0 leaves the batch as it is.
+    `strength` is a; 0 leaves the batch as it is. A blend's masks [n, k, S, S] (k may be 0) cover what those of both films
+    cover, if both can be seen.
     """
     if strength == 0:
-        return films, targets
+        return films, targets, masks
     share = float(random.beta(strength, strength))
     order = torch.from_numpy(random.permutation(len(films))).to(films.device)
-    return torch.lerp(films[order], films, share), torch.lerp(targets[order], targets, share)
+    if share < 1 - _SEEN:
+        masks = torch.maximum(masks, masks[order]) if share > _SEEN else masks[order]
+    return torch.lerp(films[order], films, share), torch.lerp(targets[order], targets, share), masks
 
 
 def _factors(n: int, strength: float, random: np.random.Generator) -> Floats:

@@ -7,9 +7,10 @@ found is said so (`LungMask.plausible`), and refused where it would be masked.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.resources
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -130,6 +131,20 @@ class LungFinder:
     def masks(self, films: Iterable[NDArray[np.uint8]]) -> Iterator[LungMask]:
         """`find` for each of many films, in their order."""
         return map(self.find, films)
+
+
+def find_lungs(side: int) -> Callable[[NDArray[np.uint8]], NDArray[np.bool_] | None]:
+    """The shipped finder as a function from a film to its lungs, bool [side, side]; None where none are plausible.
+
+    The finder is loaded when the first film is asked, so that naming it costs nothing.
+    """
+    load = functools.cache(LungFinder.shipped)
+
+    def find(pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+        found = load().find(pixels)
+        return found.at(side, side) if found.plausible else None
+
+    return find
 
 
 def judge(found: LungMask) -> str:
