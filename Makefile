@@ -30,8 +30,8 @@ lint: .venv-test/ready $(PAGE) ## ruff, mypy, the layer contract, the docs, the 
 bench: .venv-test/ready ## ratios measured in one run
 	.venv-test/bin/python -m benchmarks $(BENCH)
 
-model: .venv-test/ready ## train the model that ships, from the films in ../shared; one thread, as the file in the repository was made
-	.venv-test/bin/deephealth train ../shared/data/kermany/chest_xray --recipe recipes/shipped.toml --out runs/shipped --threads 1
+model: .venv-test/ready ## train the model that ships from the films in ../shared, and five folds; measure; write file, card and page; resumable
+	OMP_NUM_THREADS=1 .venv-test/bin/python -m studies.shipped
 
 lungs: .venv-test/ready ## train the lung finder that ships, from the films and masks in ../shared, and judge it on held-out patients
 	OMP_NUM_THREADS=1 .venv-test/bin/python tools/train_lungs.py

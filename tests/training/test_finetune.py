@@ -140,16 +140,26 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, films: list[Film
         trainer(films, tmp_path).restore(tmp_path / "x.pt")
 
 
-def test_averaged_weights_are_lent_and_given_back(tmp_path: Path, films: list[Film]) -> None:
+def test_the_averaged_classifier_follows_and_changes_nothing(tmp_path: Path, films: list[Film]) -> None:
     subject = trainer(films, tmp_path)
     for _ in range(3):
         subject.step()
     before = {key: value.clone() for key, value in subject.model.state_dict().items()}
-    with subject.averaged() as model:
-        assert not model.training
-        torch.testing.assert_close(dict(model.state_dict()), subject.average, atol=0, rtol=0)
-        assert not torch.equal(model.head.weight, before["head.weight"])
+    subject.logits(subject.films)
+    assert not subject.averaged.training
+    assert not torch.equal(subject.averaged.head.weight, before["head.weight"])
     torch.testing.assert_close(dict(subject.model.state_dict()), before, atol=0, rtol=0)
+
+
+def test_a_films_target_is_partly_what_the_averaged_network_answers(tmp_path: Path, films: list[Film]) -> None:
+    subject = trainer(films, tmp_path, self_taught=0.5, mixup=0)
+    pixels = torch.from_numpy(subject.films.batch(slice(0, 4)))
+    mass = subject.mass[:4]
+    assert subject._taught(pixels, mass, 0) is mass, "nothing is known at first"
+    answers = torch.from_numpy(subject.logits(subject.films)[:4]).softmax(1)
+    taught = subject._taught(pixels, mass, subject.steps)
+    torch.testing.assert_close(taught, 0.5 * mass + 0.5 * mass.sum(1, keepdim=True) * answers, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(taught.sum(1), mass.sum(1))
 
 
 def test_average_switched_off_is_the_last_step(tmp_path: Path, films: list[Film]) -> None:

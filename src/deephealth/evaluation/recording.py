@@ -46,6 +46,7 @@ def make_record(
     return ModelRecord(
         name=recipe.name,
         licence=recipe.licence,
+        population=recipe.population,
         limits=recipe.limits,
         labels=index.classes,
         novelty_threshold=novelty_threshold,

@@ -19,7 +19,7 @@ def card(record: ModelRecord, language: str = "en") -> str:
         raise UsageError(f"The language is {language!r}, expected one of {', '.join(WORDS)}.")
     words = WORDS[language]
     sections = (
-        [f"# {_line(record.name)}", "", words["disclaimer"]],
+        _title(record, words),
         _what(record, words),
         [f"## {words['use']}", "", words["use_text"]],
         [f"## {words['not_use']}", "", words["not_use_text"]],
@@ -32,6 +32,13 @@ def card(record: ModelRecord, language: str = "en") -> str:
         _reproduction(record, words),
     )
     return "\n\n".join("\n".join(section) for section in sections) + "\n"
+
+
+def _title(record: ModelRecord, words: Words) -> list[str]:
+    lines = [f"# {_line(record.name)}", ""]
+    if record.population:
+        lines += [f"**{words['population']}: {_line(record.population)}**", ""]
+    return [*lines, words["disclaimer"]]
 
 
 def _what(record: ModelRecord, words: Words) -> list[str]:
@@ -83,6 +90,8 @@ def _training(record: ModelRecord, words: Words) -> list[str]:
         (words["split"], parts and f"{parts}; {words['split_by'].format(by=words['by_' + split.by])}"),
         (words["split_hash"], split.sha256 and f"`{split.sha256}`, {words['seed']} {split.seed}"),
         (words["fitted"], record.training.films and words["fitted_text"].format(films=record.training.films, views=record.training.views)),
+        (words["commit"], record.training.commit and f"`{_line(record.training.commit)}`"),
+        (words["cost"], _line(record.training.cost)),
     ]
     return [f"## {words['training']}", "", *_facts(facts, words)]
 

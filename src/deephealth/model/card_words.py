@@ -12,6 +12,7 @@ _ENGLISH = {
         "**For research, education and model evaluation. Not a medical device; not for diagnosis, triage or treatment. Outputs are "
         "probabilities of dataset labels.**"
     ),
+    "population": "Learned from",
     "what": "What it is",
     "what_text": (
         "One ONNX file that takes the pixels of a chest radiograph as they come and gives a probability for each dataset label, a "
@@ -57,6 +58,8 @@ _ENGLISH = {
     "seed": "seed",
     "fitted": "Head fitted on",
     "fitted_text": "{films} films, {views} view(s) of each",
+    "commit": "Program's commit",
+    "cost": "Cost of the training",
     "metrics": "Measured",
     "measured_on": "on",
     "metric": "metric",
@@ -100,6 +103,7 @@ _SPANISH = {
         "**Para investigación, docencia y evaluación de modelos. No es un producto sanitario; no sirve para diagnóstico, triaje ni "
         "tratamiento. Las salidas son probabilidades de etiquetas de un conjunto de datos.**"
     ),
+    "population": "Aprendido de",
     "what": "Qué es",
     "what_text": (
         "Un solo archivo ONNX que recibe los píxeles de una radiografía de tórax tal como vienen y da una probabilidad para cada "
@@ -148,6 +152,8 @@ _SPANISH = {
     "seed": "semilla",
     "fitted": "Cabeza ajustada con",
     "fitted_text": "{films} radiografías, {views} vista(s) de cada una",
+    "commit": "Revisión del programa",
+    "cost": "Coste del entrenamiento",
     "metrics": "Medido",
     "measured_on": "en",
     "metric": "métrica",

@@ -93,6 +93,8 @@ class TrainingRecord:
     films: int = spec("films the head was fitted on, without their augmented views", default=0, minimum=0)
     views: int = spec("views of each film, the film itself included", default=1, minimum=1)
     allow_leakage: bool = spec("true: leakage was found and training was told to go on", default=False)
+    commit: str = spec("the commit of the program that trained it, where that was recorded", default="")
+    cost: str = spec("what the training took, in a sentence, where that was recorded", default="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +173,7 @@ class ModelRecord:
     data: DataRecord = spec("the films behind the model", default=DataRecord())
     split: SplitRecord = spec("how the films were divided", default=SplitRecord())
     metrics: Mapping[str, Mapping[str, Estimate]] = spec("split -> name of the metric -> estimate", default={})
+    population: str = spec("whose films these are and where the labels come from, in a sentence", default="")
     limits: tuple[str, ...] = spec("known limits of this model, a sentence each", default=())
     seen: str = spec("base64 of the perceptual hashes, 32 bytes each, of the films the backbone learned from", default="")
     fitted_on: str = spec("the same of the films the head was fitted or calibrated on", default="")

@@ -76,12 +76,13 @@ def outside(maps: Tensor, mass: Tensor, head: nn.Linear, lungs: Tensor, told: Te
 
 
 def _grown(mask: Tensor, reach: float) -> Tensor:
-    """A mask [1, S, S] and everything within `reach` of it, a share of the side, along rows and columns."""
-    r = int(reach * mask.shape[-1])
-    if r == 0:
-        return mask
-    along = functional.max_pool2d(mask, (2 * r + 1, 1), 1, (r, 0))
-    return functional.max_pool2d(along, (1, 2 * r + 1), 1, (0, r))
+    """A mask [1, S, S] and everything within `reach` of it, a share of the side, along rows and columns; on a grid half as fine."""
+    side = mask.shape[-1]
+    r = int(reach * side / 2)
+    coarse = functional.max_pool2d(mask, 2, ceil_mode=True)
+    along = functional.max_pool2d(coarse, (2 * r + 1, 1), 1, (r, 0))
+    grown = functional.max_pool2d(along, (1, 2 * r + 1), 1, (0, r))
+    return functional.interpolate(grown[None], size=(side, side), mode="nearest")[0]
 
 
 def _frame(side: int, random: Random) -> Tensor:

@@ -29,7 +29,7 @@ from deephealth.settings import atomic
 from deephealth.training.counterexamples import LUNG_SIDE, conceal, not_chest, outside
 from deephealth.training.events import EpochDone, EventListener, Note, StepDone
 from deephealth.training.film_array import FilmArray
-from deephealth.training.networks import Classifier, build_network, read_checkpoint
+from deephealth.training.networks import Classifier, Normalisation, build_network, read_checkpoint
 from deephealth.training.recipe import CounterExamples
 from deephealth.training.torch_augment import augment, augment_with_masks, mix
 
@@ -43,6 +43,7 @@ _FORMAT = 2
 _REPORT_EVERY = 10  # steps between StepDone events
 _CLIP = 1.0  # largest norm of a step's gradient
 _EVALUATION_BATCH = 64
+_TAUGHT_FROM = 0.3  # share of the steps after which the averaged network knows enough to teach in full
 _CHEST_WEIGHT = 0.5  # of the loss of "this is a chest film" beside that of the classes
 _DRAW_ORDER, _DRAW_STEP, _DRAW_WEIGHTS = 0, 1, 2  # what a seed is used for
 
@@ -88,12 +89,11 @@ class Trainer:
         if settings.precision == "auto" and self.device.type == "cpu":
             self.dtype = torch.float32
         self._seed_torch(_DRAW_WEIGHTS, 0)
-        network, self.normalisation = build_network(settings)
-        dim = _dim(network, settings.size)
-        self.model = Classifier(network, dim, classes).to(self.device)
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model, self.normalisation = self._classifier(classes)
+        self.averaged, _ = self._classifier(classes)  # what comes out in the end
+        self.averaged.load_state_dict(self.model.state_dict())
+        self.averaged.eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(parameter_groups(self.model, settings.weight_decay), lr=settings.learning_rate, fused=True)
-        self.average = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
         self.mass = torch.from_numpy(_class_mass(films, classes, settings.balance))
         self.batch = min(settings.batch, len(films))
         self.steps_per_epoch = len(films) // self.batch
@@ -107,6 +107,16 @@ class Trainer:
         """Whole epochs behind us."""
         return self.done // self.steps_per_epoch
 
+    def _classifier(self, classes: int) -> tuple[Classifier, Normalisation]:
+        network, normalisation = build_network(self.settings)
+        model = Classifier(network, _dim(network, self.settings.size), classes).to(self.device)
+        return model.to(memory_format=torch.channels_last), normalisation  # type: ignore[call-overload]
+
+    @property
+    def average(self) -> dict[str, Tensor]:
+        """The averaged weights and batch statistics, by name; changing a tensor changes the averaged classifier."""
+        return self.averaged.state_dict()
+
     def step(self) -> StepDone:
         """Take the next batch and improve the network by one step."""
         k = self.done
@@ -116,7 +126,7 @@ class Trainer:
             group["lr"] = rate
         self._seed_torch(_DRAW_STEP, k)  # for networks with dropout
         self.model.train()
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+        with self._precision():
             maps = self.model.network(batch.films)
             features = maps.mean((2, 3))
             logits = self.model.head(features)
@@ -152,7 +162,7 @@ class Trainer:
         which = np.sort(order[place * self.batch : (place + 1) * self.batch])
         random = np.random.default_rng([self.seed, _DRAW_STEP, k])
         pixels = torch.from_numpy(self.films.batch(which)).to(self.device)
-        mass = self.mass[which].to(self.device)
+        mass = self._taught(pixels, self.mass[which].to(self.device), k)
         lungs = None
         if self.lungs is None:
             films = augment(pixels, self.augmentation, random)
@@ -166,6 +176,19 @@ class Trainer:
         films = self.normalisation(films).contiguous(memory_format=torch.channels_last)
         known = torch.from_numpy(told.astype(np.float32)).to(self.device)
         return _Batch(films, mass, known, len(films) - len(which), lungs)
+
+    def _taught(self, pixels: Tensor, mass: Tensor, k: int) -> Tensor:
+        """The films' masses, of which the averaged network's answers to the films as they are take a share, growing at first."""
+        share = self.settings.self_taught * min(1.0, k / max(1, _TAUGHT_FROM * self.steps))
+        if share == 0:
+            return mass
+        grey = self.normalisation(pixels[:, None].float()).contiguous(memory_format=torch.channels_last)
+        with torch.no_grad(), self._precision():
+            answers = self.averaged(grey).float().softmax(1)
+        return torch.lerp(mass, mass.sum(1, keepdim=True) * answers, share)
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
     def _lungs_of(self, which: NDArray[np.int64]) -> Tensor:
         assert self.lungs is not None
@@ -190,39 +213,27 @@ class Trainer:
         # Early on the average would be mostly the random start, so its decay grows with the steps taken.
         decay = min(self.settings.average, (1 + self.done) / (10 + self.done))
         with torch.no_grad():
-            for key, value in self.model.state_dict().items():
+            for average, value in zip(self.average.values(), self.model.state_dict().values(), strict=True):
                 if value.is_floating_point():
-                    self.average[key].lerp_(value, 1 - decay)
+                    average.lerp_(value, 1 - decay)
                 else:
-                    self.average[key].copy_(value)
-
-    @contextlib.contextmanager
-    def averaged(self) -> Iterator[Classifier]:
-        """The classifier with its averaged weights and batch statistics, ready to answer, until the block ends."""
-        now = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
-        self.model.load_state_dict(self.average)
-        self.model.eval()
-        try:
-            yield self.model
-        finally:
-            self.model.load_state_dict(now)
+                    average.copy_(value)
 
     def logits(self, films: FilmArray) -> NDArray[np.float32]:
         """What the averaged network answers: float32 [n, classes]."""
         answers = []
-        with self.averaged() as model, torch.no_grad():
+        with torch.no_grad():
             for start in range(0, len(films), _EVALUATION_BATCH):
                 pixels = torch.from_numpy(films.batch(slice(start, start + _EVALUATION_BATCH))).to(self.device)
                 grey = self.normalisation(pixels[:, None].float()).contiguous(memory_format=torch.channels_last)
-                answers.append(model(grey).float().cpu())
+                answers.append(self.averaged(grey).float().cpu())
         return torch.cat(answers).numpy()
 
     def finished(self) -> tuple[nn.Module, LinearHead]:
         """The averaged network on the CPU, and its head; the run is over, and the trainer not to be used again."""
         from deephealth.model.heads import LinearHead
 
-        self.model.load_state_dict(self.average)
-        model = self.model.cpu().eval()
+        model = self.averaged.cpu()
         weight, bias = model.head.weight.detach().numpy().copy(), model.head.bias.detach().numpy().copy()
         return model.network, LinearHead(weight, bias)
 
@@ -273,7 +284,7 @@ class Trainer:
                 "repeat that run as it was, or choose another folder."
             )
         self.model.load_state_dict(state["model"])
-        self.average = {key: value.to(self.device) for key, value in state["average"].items()}
+        self.averaged.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.done, self.sums = state["done"], state["sums"]
         self.history = [EpochDone(**epoch) for epoch in state["history"]]
