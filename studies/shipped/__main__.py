@@ -1,0 +1,83 @@
+"""python -m studies.shipped: train the folds and the model that ships, measure, write its card, its file and docs/shipped-model.md.
+
+    python -m studies.shipped                    everything that is not there yet; about 2 hours on two cores
+    python -m studies.shipped train              only the training runs
+    python -m studies.shipped measure gate       only these parts, anew
+    python -m studies.shipped card page          the card into the file, the page from what was measured
+
+Interrupted, it goes on where it stopped. What was measured lies in docs/shipped-model.json, each figure with n and interval.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from deephealth.settings import atomic
+from deephealth.settings import threads as thread_settings
+from studies.shipped import accuracy, adults, card, exported, gate, lungs, page, pointing, transfer
+from studies.shipped.films import Children
+from studies.shipped.runs import Runs, train_all
+
+RESULTS = Path("docs/shipped-model.json")
+PAGE = Path("docs/shipped-model.md")
+ADULTS = Path("docs/adult-films.md")
+SHIPPED = Path("src/deephealth/data/deephealth-small.onnx")
+
+
+def main() -> None:
+    """Parse, then run the steps in their order."""
+    parser = argparse.ArgumentParser(prog="python -m studies.shipped", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"train, measure, card, page, or one of {', '.join(_parts())}")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the films (default: %(default)s)")
+    parser.add_argument("--runs", type=Path, default=Path("runs/shipped-model"), help="folder of the runs (default: %(default)s)")
+    options = parser.parse_args()
+    steps = options.steps or ["train", "measure", "card", "page"]
+    if unknown := set(steps) - {"train", "measure", "card", "page", *_parts()}:
+        parser.error(f"there is no step {min(unknown)!r}")
+    threads = thread_settings.resolve(None)
+    runs = Runs(options.runs)
+    if set(steps) - {"page", "card"}:
+        children = Children.open(options.data, threads)
+        if "train" in steps:
+            train_all(children, runs, options.data, processes=threads)
+        _measure(steps, not options.steps, children, runs, options.data, threads)
+    if "card" in steps:
+        shutil.copyfile(card.complete(runs.shipped, json.loads(RESULTS.read_text())), SHIPPED)
+    if "page" in steps:
+        results = json.loads(RESULTS.read_text())
+        atomic.write_text(PAGE, page.render(results))
+        atomic.write_text(ADULTS, page.adult_films(results))
+
+
+def _parts() -> dict[str, Callable[[Children, Runs, Path, int], dict[str, Any]]]:
+    """What can be measured, in the order of the page."""
+    return {
+        "folds": lambda children, runs, data, threads: accuracy.measure(children, runs, threads),
+        "lungs": lambda children, runs, data, threads: lungs.measure(children, runs, threads),
+        "gate": gate.measure,
+        "heatmaps": lambda children, runs, data, threads: pointing.measure(children, runs, threads),
+        "transfer": transfer.measure,
+        "adults": adults.measure,
+        "file": exported.measure,
+    }
+
+
+def _measure(steps: list[str], resume: bool, children: Children, runs: Runs, data: Path, threads: int) -> None:
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for name, part in _parts().items():
+        if name not in steps and ("measure" not in steps or (resume and name in results)):
+            continue
+        started = time.monotonic()
+        results[name] = part(children, runs, data, threads)
+        atomic.write_json(RESULTS, results)
+        print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
