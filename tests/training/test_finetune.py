@@ -151,17 +151,6 @@ def test_the_averaged_classifier_follows_and_changes_nothing(tmp_path: Path, fil
     torch.testing.assert_close(dict(subject.model.state_dict()), before, atol=0, rtol=0)
 
 
-def test_a_films_target_is_partly_what_the_averaged_network_answers(tmp_path: Path, films: list[Film]) -> None:
-    subject = trainer(films, tmp_path, self_taught=0.5, mixup=0)
-    pixels = torch.from_numpy(subject.films.batch(slice(0, 4)))
-    mass = subject.mass[:4]
-    assert subject._taught(pixels, mass, 0) is mass, "nothing is known at first"
-    answers = torch.from_numpy(subject.logits(subject.films)[:4]).softmax(1)
-    taught = subject._taught(pixels, mass, subject.steps)
-    torch.testing.assert_close(taught, 0.5 * mass + 0.5 * mass.sum(1, keepdim=True) * answers, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(taught.sum(1), mass.sum(1))
-
-
 def test_average_switched_off_is_the_last_step(tmp_path: Path, films: list[Film]) -> None:
     subject = trainer(films, tmp_path, average=0.0)
     subject.step()

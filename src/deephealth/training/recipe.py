@@ -68,10 +68,8 @@ class FineTuneSettings:
     architecture: "small-resnet", or "keras:" and a name of keras.applications. start: "scratch", "imagenet" (Keras's official
     weights), or a path of a weights file. size: the network's square side in px. warmup: share of all steps. average: decay of the
     averaged weights per step, 0 off. balance: 1, all classes count alike however many films they have; 0, each by its films; between
-    them, in between. self_taught: share of each film's target that is the averaged network's own answer to the film as it is, which
-    softens wrong labels and holds the answers to changed films together (Tarvainen and Valpola 2017, "Mean teachers"). standardise: each
-    film to mean 0 and standard deviation 1, inside the graph. precision: "auto" (bfloat16 on a GPU, else float32), "float32" or
-    "bfloat16". checkpoint_every: steps between checkpoints.
+    them, in between. standardise: each film to mean 0 and standard deviation 1, inside the graph. precision: "auto" (bfloat16 on a GPU,
+    else float32), "float32" or "bfloat16". checkpoint_every: steps between checkpoints.
     """
 
     architecture: str = "small-resnet"
@@ -87,7 +85,6 @@ class FineTuneSettings:
     mixup: float = 0.2
     average: float = 0.998
     balance: float = 1.0
-    self_taught: float = 0.0
     standardise: bool = True
     precision: str = "auto"
     checkpoint_every: int = 100
@@ -176,7 +173,7 @@ _AT_LEAST = {
     "fine_tune.size": 16,
 }
 _AT_MOST = {
-    **dict.fromkeys((f"fine_tune.{key}" for key in ("warmup", "label_smoothing", "average", "balance", "self_taught")), 1.0),
+    **dict.fromkeys((f"fine_tune.{key}" for key in ("warmup", "label_smoothing", "average", "balance")), 1.0),
     **dict.fromkeys((f"fine_tune_augmentation.{key}" for key in ("shift", "border", "patch", "marker", "flip")), 1.0),
     **dict.fromkeys((f"counterexamples.{key}" for key in ("only_lungs", "without_lungs", "frame")), 1 / 3),
     "counterexamples.not_chest": 1.0,

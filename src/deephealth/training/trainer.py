@@ -43,7 +43,6 @@ _FORMAT = 2
 _REPORT_EVERY = 10  # steps between StepDone events
 _CLIP = 1.0  # largest norm of a step's gradient
 _EVALUATION_BATCH = 64
-_TAUGHT_FROM = 0.3  # share of the steps after which the averaged network knows enough to teach in full
 _CHEST_WEIGHT = 0.5  # of the loss of "this is a chest film" beside that of the classes
 _DRAW_ORDER, _DRAW_STEP, _DRAW_WEIGHTS = 0, 1, 2  # what a seed is used for
 
@@ -162,7 +161,7 @@ class Trainer:
         which = np.sort(order[place * self.batch : (place + 1) * self.batch])
         random = np.random.default_rng([self.seed, _DRAW_STEP, k])
         pixels = torch.from_numpy(self.films.batch(which)).to(self.device)
-        mass = self._taught(pixels, self.mass[which].to(self.device), k)
+        mass = self.mass[which].to(self.device)
         lungs = None
         if self.lungs is None:
             films = augment(pixels, self.augmentation, random)
@@ -176,16 +175,6 @@ class Trainer:
         films = self.normalisation(films).contiguous(memory_format=torch.channels_last)
         known = torch.from_numpy(told.astype(np.float32)).to(self.device)
         return _Batch(films, mass, known, len(films) - len(which), lungs)
-
-    def _taught(self, pixels: Tensor, mass: Tensor, k: int) -> Tensor:
-        """The films' masses, of which the averaged network's answers to the films as they are take a share, growing at first."""
-        share = self.settings.self_taught * min(1.0, k / max(1, _TAUGHT_FROM * self.steps))
-        if share == 0:
-            return mass
-        grey = self.normalisation(pixels[:, None].float()).contiguous(memory_format=torch.channels_last)
-        with torch.no_grad(), self._precision():
-            answers = self.averaged(grey).float().softmax(1)
-        return torch.lerp(mass, mass.sum(1, keepdim=True) * answers, share)
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
