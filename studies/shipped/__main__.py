@@ -20,7 +20,7 @@ from typing import Any
 
 from deephealth.settings import atomic
 from deephealth.settings import threads as thread_settings
-from studies.shipped import accuracy, adults, card, exported, gate, lungs, page, pointing, transfer
+from studies.shipped import accuracy, adults, card, exported, gate, lungs, page, pointing, screen, transfer
 from studies.shipped.films import Children
 from studies.shipped.runs import Runs, train_all
 
@@ -55,7 +55,7 @@ def main() -> None:
         atomic.write_text(ADULTS, page.adult_films(results))
 
 
-def _parts() -> dict[str, Callable[[Children, Runs, Path, int], dict[str, Any]]]:
+def _parts() -> dict[str, Callable[[Children, Runs, Path, int], Any]]:
     """What can be measured, in the order of the page."""
     return {
         "folds": lambda children, runs, data, threads: accuracy.measure(children, runs, threads),
@@ -65,6 +65,7 @@ def _parts() -> dict[str, Callable[[Children, Runs, Path, int], dict[str, Any]]]
         "transfer": transfer.measure,
         "adults": adults.measure,
         "file": exported.measure,
+        "tried": screen.measure,
     }
 
 

@@ -24,12 +24,12 @@ PARTS = ("whole film", "only lungs", "without lungs", "only border", "only corne
 
 def measure(children: Children, runs: Runs, threads: int) -> dict[str, Any]:
     """The section "lungs": the recipe over all folds, and beside it, on fold 0, a model trained without counter-measures."""
-    shipped = [_fold(children, Model.load(runs.fold(k)), k, threads) for k in range(len(children.splits))]
-    naive = [_fold(children, Model.load(runs.naive), 0, threads)]
-    return {"shipped": _summary(shipped), "shipped, fold 0": _summary(shipped[:1]), "naive, fold 0": _summary(naive)}
+    shipped = [of_fold(children, Model.load(runs.fold(k)), k, threads) for k in range(len(children.splits))]
+    naive = [of_fold(children, Model.load(runs.naive), 0, threads)]
+    return {"shipped": summary(shipped), "shipped, fold 0": summary(shipped[:1]), "naive, fold 0": summary(naive)}
 
 
-def _fold(children: Children, model: Model, k: int, threads: int) -> dict[str, Any]:
+def of_fold(children: Children, model: Model, k: int, threads: int) -> dict[str, Any]:
     """The answers to the films of a fold on which plausible lungs are found, whole and in parts."""
     finder = LungFinder.shipped()
     films, pixels, masks = [], [], []
@@ -90,7 +90,8 @@ def _energies(children: Children, films: list[Film], answers: Any) -> NDArray[np
     return found
 
 
-def _summary(folds: list[dict[str, Any]]) -> dict[str, Any]:
+def summary(folds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Figures over the films of some folds."""
     films = [film for fold in folds for film in fold["films"]]
     patients = [film.patient for film in films]
     y = np.concatenate([fold["labels"] for fold in folds])

@@ -31,6 +31,10 @@ class Runs:
         """Fold 0 without augmentation and counter-examples."""
         return self.folder / "naive-0" / "model.onnx"
 
+    def trial(self, name: str) -> Path:
+        """A trial of another recipe on fold 0."""
+        return self.folder / name / "model.onnx"
+
     @property
     def shipped(self) -> Path:
         """The model that ships."""
@@ -40,19 +44,25 @@ class Runs:
 def train_all(children: Children, runs: Runs, data: Path, *, processes: int) -> None:
     """Train what is not there yet. One thread a run: two runs beside each other are faster than two threads in one."""
     runs.folder.mkdir(parents=True, exist_ok=True)
-    jobs = [_command(data, runs.shipped.parent, RECIPE, None)]
+    jobs = [command(data, runs.shipped.parent, RECIPE, None)]
     for k in range(FOLDS):
         split = runs.folder / f"fold-{k}.csv"
         children.splits[k].save(split)
-        jobs.append(_command(data, runs.fold(k).parent, RECIPE, split))
-    jobs.append(_command(data, runs.naive.parent, NAIVE_RECIPE, runs.folder / "fold-0.csv"))
+        jobs.append(command(data, runs.fold(k).parent, RECIPE, split))
+    jobs.append(command(data, runs.naive.parent, NAIVE_RECIPE, runs.folder / "fold-0.csv"))
+    run_all(jobs, processes=processes)
+
+
+def run_all(jobs: Sequence[Sequence[str]], *, processes: int) -> None:
+    """Run what is not finished yet, `processes` at a time. SystemExit when one fails."""
     with ThreadPoolExecutor(processes) as pool:
-        for code, command in zip(pool.map(_run, jobs), jobs, strict=True):
+        for code, job in zip(pool.map(_run, jobs), jobs, strict=True):
             if code:
-                raise SystemExit(f"{' '.join(command)} ended with {code}; see {_log(command)}")
+                raise SystemExit(f"{' '.join(job)} ended with {code}; see {_log(job)}")
 
 
-def _command(data: Path, out: Path, recipe: Path, split: Path | None) -> list[str]:
+def command(data: Path, out: Path, recipe: Path, split: Path | None) -> list[str]:
+    """What is typed for one run."""
     films = str(data / "kermany" / "chest_xray")
     options = ["--recipe", str(recipe), "--out", str(out), "--threads", "1", "--no-films"]
     return [sys.executable, "-m", "deephealth", "train", films, *options, *(["--split", str(split)] if split else [])]
