@@ -50,7 +50,9 @@ def test_a_models_details_in_two_languages(service: Any) -> None:
     path = f"/api/v1/models/{load_model().sha256}"
     english, spanish = (service.client.get(path, headers={"Accept-Language": language}).json() for language in ("en-GB", "es-ES,es"))
     assert english["card"].startswith("# deephealth-small") and "Limits" in english["card"] and "Límites" in spanish["card"]
-    assert english["size"] == 160 and english["grid"] == 10 and english["licence"] == "Apache-2.0" and english["limits"]
+    record = load_model().record
+    assert english["size"] == record.size and english["grid"] == record.backbone.grid
+    assert english["licence"] == "Apache-2.0" and english["limits"]
     assert len(english["operating_points"]) == 4 and "test" in english["metrics"]
     assert not {"seen", "fitted_on", "goldens", "card"} & set(english["record"])
     assert english["lamps"]["leakage"]["text"] != spanish["lamps"]["leakage"]["text"]
