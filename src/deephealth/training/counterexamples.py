@@ -6,7 +6,8 @@ likely as any other. And pictures that are no chest films are set against the fi
 not keep: it is there so that such pictures come to lie far from the films among the features, where the novelty gate measures.
 
 After "outlier exposure" (Hendrycks et al. 2019) and "right for the right reasons" (Ross et al. 2017). Everything random is drawn from the
-generator that is handed in. Hands, the pictures that gates are most often tried on, are not imitated from any real one.
+generator that is handed in. Rods in sleeves and ellipses are drawn, so something like limbs and sections is shown, but none made of a
+real picture.
 """
 
 from __future__ import annotations
