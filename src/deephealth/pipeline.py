@@ -282,7 +282,6 @@ def _audit(index: DatasetIndex, facts: FilmFacts, split: Split, seen: NDArray[np
 
 
 def _fine_tune(found: Audit, facts: FilmFacts, folder: RunFolder, job: _Job) -> tuple[Backbone, Head]:
-    from deephealth.training.counterexamples import LUNG_SIDE
     from deephealth.training.finetune import fine_tune
 
     settings = job.recipe.fine_tune
@@ -292,17 +291,12 @@ def _fine_tune(found: Audit, facts: FilmFacts, folder: RunFolder, job: _Job) -> 
         found.split.films(found.index, "train"),
         found.split.films(found.index, "validation"),
         found.index.classes,
-        settings,
-        job.recipe.fine_tune_augmentation,
-        job.recipe.counterexamples,
-        find_lungs=find_lungs(LUNG_SIDE),
+        job.recipe,
+        find_lungs=find_lungs,
         seed=job.seed,
         threads=job.threads,
         folder=folder.network,
         seen=training_hashes(found, facts),
-        name=job.recipe.name,
-        licence=job.recipe.licence,
-        provenance=job.recipe.provenance,
         listener=job.listener,
     )
     return tuned.backbone, tuned.head

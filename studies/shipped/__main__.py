@@ -1,8 +1,9 @@
 """python -m studies.shipped: train the folds and the model that ships, measure, write its card, its file and docs/shipped-model.md.
 
-    python -m studies.shipped                    everything that is not there yet; about 2 hours on two cores
+    python -m studies.shipped                    everything that is not there yet
     python -m studies.shipped train              only the training runs
-    python -m studies.shipped measure gate       only these parts, anew
+    python -m studies.shipped measure            what was not measured yet
+    python -m studies.shipped gate lungs         only these parts, anew
     python -m studies.shipped card page          the card into the file, the page from what was measured
 
 Interrupted, it goes on where it stopped. What was measured lies in docs/shipped-model.json, each figure with n and interval.
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,23 +45,23 @@ def main() -> None:
     if set(steps) - {"page", "card"}:
         children = Children.open(options.data, threads)
         if "train" in steps:
-            train_all(children, runs, options.data, processes=threads)
-        _measure(steps, not options.steps, children, runs, options.data, threads)
+            train_all(children, runs, processes=threads)
+        _measure(steps, children, runs, threads)
     if "card" in steps:
-        shutil.copyfile(card.complete(runs.shipped, json.loads(RESULTS.read_text())), SHIPPED)
+        atomic.write_bytes(SHIPPED, card.complete(runs.shipped, json.loads(RESULTS.read_text())).read_bytes())
     if "page" in steps:
         results = json.loads(RESULTS.read_text())
         atomic.write_text(PAGE, page.render(results))
         atomic.write_text(ADULTS, page.adult_films(results))
 
 
-def _parts() -> dict[str, Callable[[Children, Runs, Path, int], Any]]:
+def _parts() -> dict[str, Callable[[Children, Runs, int], Any]]:
     """What can be measured, in the order of the page."""
     return {
-        "folds": lambda children, runs, data, threads: accuracy.measure(children, runs, threads),
-        "lungs": lambda children, runs, data, threads: lungs.measure(children, runs, threads),
+        "folds": accuracy.measure,
+        "lungs": lungs.measure,
         "gate": gate.measure,
-        "heatmaps": lambda children, runs, data, threads: pointing.measure(children, runs, threads),
+        "heatmaps": pointing.measure,
         "transfer": transfer.measure,
         "adults": adults.measure,
         "file": exported.measure,
@@ -69,13 +69,13 @@ def _parts() -> dict[str, Callable[[Children, Runs, Path, int], Any]]:
     }
 
 
-def _measure(steps: list[str], resume: bool, children: Children, runs: Runs, data: Path, threads: int) -> None:
+def _measure(steps: list[str], children: Children, runs: Runs, threads: int) -> None:
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name, part in _parts().items():
-        if name not in steps and ("measure" not in steps or (resume and name in results)):
+        if name not in steps and ("measure" not in steps or name in results):
             continue
         started = time.monotonic()
-        results[name] = part(children, runs, data, threads)
+        results[name] = part(children, runs, threads)
         atomic.write_json(RESULTS, results)
         print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
 

@@ -75,13 +75,13 @@ class Pool:
         return tuple(name for s, name in enumerate(self.names) if len(np.unique(self.ill[self.source == s])) == 2)
 
 
-def measure(children: Children, runs: Runs, data: Path, threads: int) -> dict[str, Any]:
+def measure(children: Children, runs: Runs, threads: int) -> dict[str, Any]:
     """The section "adults". Features are those of fold 0's model, which has seen none of these films, nor fold 0's children.
 
     "which source": among all five sources, and again among the adults' and among their normal films only, where it cannot be the disease
     by which a source is known.
     """
-    sources = adult_sources(data, threads)
+    sources = adult_sources(children.data, threads)
     backbone = load_backbone(str(runs.fold(0)))
     pool = pooled(sources, backbone, threads)
     everyone = pooled({**sources, CHILDREN: children_source(children)}, backbone, threads)

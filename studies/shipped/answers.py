@@ -28,7 +28,6 @@ class OutOfFold:
     folds: Ints
     labels: Ints
     probabilities: Floats
-    novelty: Floats
     refused: NDArray[np.bool_]
 
     @property
@@ -64,8 +63,7 @@ def out_of_fold(children: Children, runs: Runs, threads: int) -> OutOfFold:
         answers = ask(model, (read_film(film.path).pixels for film in films), threads)
         number = {label: c for c, label in enumerate(model.labels)}
         labels = np.array([number[film.label] for film in films])
-        novelty = np.array([answer.novelty for answer in answers])
-        parts.append((films, np.full(len(films), k), labels, probabilities_of(answers), novelty, refused_by(model, answers)))
+        parts.append((films, np.full(len(films), k), labels, probabilities_of(answers), refused_by(model, answers)))
     films, *arrays = zip(*parts, strict=True)
     return OutOfFold(tuple(film for part in films for film in part), *(np.concatenate(array) for array in arrays))
 

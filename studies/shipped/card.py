@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ def complete(run: Path, results: Mapping[str, Any]) -> Path:
     model = Model.load(run)
     record = model.record
     known = {**record.metrics, **dict(_metrics(results))}
-    training = dataclasses.replace(record.training, commit=commit(), cost=cost(run))
+    training = dataclasses.replace(record.training, commit=run.parent.with_suffix(".commit").read_text(), cost=cost(run))
     limits = (*record.limits, *_limits(results))
     data = with_record(model.data, dataclasses.replace(record, metrics=known, training=training, limits=limits))
     path = run.parent / NAME
@@ -34,12 +33,6 @@ def complete(run: Path, results: Mapping[str, Any]) -> Path:
     if not verdict.ok:
         raise ModelFileError(f"{path} does not pass its own goldens; train it again.")
     return path
-
-
-def commit() -> str:
-    """The commit that is checked out, with a plus where the working tree differs from it."""
-    told = subprocess.run(["git", "describe", "--always", "--dirty=+", "--abbrev=12"], capture_output=True, text=True, check=True)  # noqa: S607
-    return told.stdout.strip()
 
 
 def cost(run: Path) -> str:

@@ -25,7 +25,7 @@ from studies.shipped.runs import Runs
 _TIMED = 30  # films at their own size, each asked once after a first that does not count
 
 
-def measure(children: Children, runs: Runs, data: Path, threads: int) -> dict[str, Any]:
+def measure(children: Children, runs: Runs, threads: int) -> dict[str, Any]:
     """The section "file". int8 is judged on fold 0 by fold 0's model, so on films that it has never seen."""
     model = Model.load(runs.shipped)
     return {

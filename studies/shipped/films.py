@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ from deephealth.datasets.index import DatasetIndex, Film
 from deephealth.datasets.sources import open_dataset
 from deephealth.datasets.sources.tables import read_rows
 from deephealth.datasets.split import Split, folds, make_split
-from deephealth.errors import DatasetError, FilmError
+from deephealth.errors import DatasetError
 from deephealth.images.read import read_film
 from deephealth.training.lung_films import LUNG, read_mask
 from deephealth.training.scan import look_at
@@ -77,15 +76,6 @@ class Children:
         return {path.stem: path for path in (self.data / "kermany-originals").rglob("*.jpeg")}
 
 
-def pixels_of(paths: Sequence[Path]) -> Iterator[Pixels]:
-    """The films that can be read, one by one."""
-    for path in paths:
-        try:
-            yield read_film(path).pixels
-        except FilmError:
-            continue
-
-
 def pictures_in(folder: Path, pattern: str = "*") -> tuple[Path, ...]:
     """All files of a folder. DatasetError when there is none."""
     found = tuple(sorted(path for path in folder.glob(pattern) if path.is_file()))
@@ -107,8 +97,7 @@ def adults(data: Path) -> dict[str, DatasetIndex]:
     return found
 
 
-def _labelled(root: Path, folders: dict[str, str], patient: object) -> DatasetIndex:
-    assert callable(patient)
+def _labelled(root: Path, folders: dict[str, str], patient: Callable[[Path], str]) -> DatasetIndex:
     films = tuple(
         Film(f"{folder}/{path.name}", path, label, patient(path))
         for folder, label in folders.items()
@@ -136,8 +125,3 @@ def bare(name: str) -> str:
     while name.lower().endswith(suffixes):
         name = name[: name.rindex(".")]
     return name
-
-
-def only(index: DatasetIndex, films: Sequence[Film]) -> DatasetIndex:
-    """The index with these of its films."""
-    return dataclasses.replace(index, films=tuple(films))

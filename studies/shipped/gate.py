@@ -46,11 +46,11 @@ class Refusals:
         return share(self.refused, self.patients)
 
 
-def measure(children: Children, runs: Runs, data: Path, threads: int) -> dict[str, Any]:
+def measure(children: Children, runs: Runs, threads: int) -> dict[str, Any]:
     """The section "gate": shares refused, but for "passed"; the bars are those the model is held to."""
     models = {"shipped": Model.load(runs.shipped)} | {f"fold {k}": Model.load(runs.fold(k)) for k in range(len(children.splits))}
     held_out = out_of_fold(children, runs, threads)
-    others = pictures_of_other_things(data)
+    others = pictures_of_other_things(children.data)
     strange = {name: {kind: put(model, found, threads) for kind, found in others.items()} for name, model in models.items()}
     kinds = strange["shipped"] | made_of_films(children, models, threads)
     return {
@@ -61,10 +61,10 @@ def measure(children: Children, runs: Runs, data: Path, threads: int) -> dict[st
         "refused": {
             **refused_children(held_out, models["shipped"].labels),
             **{kind: found.figure for kind, found in kinds.items()},
-            **{f"adults, {source}": found for source, found in adults_films(data, models["shipped"], threads).items()},
+            **{f"adults, {source}": found for source, found in adults_films(children.data, models["shipped"], threads).items()},
         },
         "median distance": {kind: round(float(np.median(found.distance)), 3) for kind, found in kinds.items()},
-        "slices by gate and header": slices_with_headers(data, models["shipped"], threads),
+        "slices by gate and header": slices_with_headers(children.data, models["shipped"], threads),
         "each model": {name: {kind: found.figure for kind, found in asked.items()} for name, asked in strange.items()},
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from deephealth.datasets.index import Film
 from deephealth.evaluation.headline import balanced
 from deephealth.evaluation.intervals import PatientBootstrap
 from deephealth.evaluation.lungs.finder import LungFinder, LungMask, lung_energy, only_lungs, without_lungs
+from deephealth.evaluation.metrics import Floats, Ints
 from deephealth.evaluation.shortcuts.regions import border, common_lungs, corners, only
 from deephealth.images.read import read_film
 from deephealth.model.file import Model
@@ -22,6 +25,20 @@ CROP, STRETCH = 0.15, 0.20
 PARTS = ("whole film", "only lungs", "without lungs", "only border", "only corners")
 
 
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A model's answers to n films, whole and in parts. probabilities: float [n, C] by part; reframed: the same in another frame.
+
+    labels: int [n]; energy: float [n], NaN for films of which nobody drew the lungs.
+    """
+
+    films: tuple[Film, ...]
+    labels: Ints
+    probabilities: Mapping[str, Floats]
+    reframed: Floats
+    energy: Floats
+
+
 def measure(children: Children, runs: Runs, threads: int) -> dict[str, Any]:
     """The section "lungs": the recipe over all folds, and beside it, on fold 0, a model trained without counter-measures."""
     shipped = [of_fold(children, Model.load(runs.fold(k)), k, threads) for k in range(len(children.splits))]
@@ -29,7 +46,7 @@ def measure(children: Children, runs: Runs, threads: int) -> dict[str, Any]:
     return {"shipped": summary(shipped), "shipped, fold 0": summary(shipped[:1]), "naive, fold 0": summary(naive)}
 
 
-def of_fold(children: Children, model: Model, k: int, threads: int) -> dict[str, Any]:
+def of_fold(children: Children, model: Model, k: int, threads: int) -> Shown:
     """The answers to the films of a fold on which plausible lungs are found, whole and in parts."""
     finder = LungFinder.shipped()
     films, pixels, masks = [], [], []
@@ -44,13 +61,13 @@ def of_fold(children: Children, model: Model, k: int, threads: int) -> dict[str,
     answers = {name: ask(model, shown, threads) for name, shown in pictures.items()}
     random = np.random.default_rng(k)
     framed = ask(model, [reframed(film, random) for film in pixels], threads)
-    return {
-        "films": films,
-        "labels": np.array([model.labels.index(film.label) for film in films]),
-        "probabilities": {name: probabilities_of(found) for name, found in answers.items()},
-        "reframed": probabilities_of(framed),
-        "energy": _energies(children, films, answers["whole film"]),
-    }
+    return Shown(
+        films=tuple(films),
+        labels=np.array([model.labels.index(film.label) for film in films]),
+        probabilities={name: probabilities_of(found) for name, found in answers.items()},
+        reframed=probabilities_of(framed),
+        energy=_energies(children, films, answers["whole film"]),
+    )
 
 
 def parts_of(pixels: list[Pixels], masks: list[LungMask]) -> dict[str, list[Pixels]]:
@@ -90,15 +107,15 @@ def _energies(children: Children, films: list[Film], answers: Any) -> NDArray[np
     return found
 
 
-def summary(folds: list[dict[str, Any]]) -> dict[str, Any]:
+def summary(folds: Sequence[Shown]) -> dict[str, Any]:
     """Figures over the films of some folds."""
-    films = [film for fold in folds for film in fold["films"]]
+    films = [film for fold in folds for film in fold.films]
     patients = [film.patient for film in films]
-    y = np.concatenate([fold["labels"] for fold in folds])
+    y = np.concatenate([fold.labels for fold in folds])
     bootstrap = PatientBootstrap(patients)
-    joined = {name: np.concatenate([fold["probabilities"][name] for fold in folds]) for name in PARTS}
-    framed = np.concatenate([fold["reframed"] for fold in folds])
-    energy = np.concatenate([fold["energy"] for fold in folds])
+    joined = {name: np.concatenate([fold.probabilities[name] for fold in folds]) for name in PARTS}
+    framed = np.concatenate([fold.reframed for fold in folds])
+    energy = np.concatenate([fold.energy for fold in folds])
     known = ~np.isnan(energy)
     masked = PatientBootstrap([patient for patient, there in zip(patients, known, strict=True) if there])
     found: dict[str, dict[str, Figure]] = {

@@ -31,7 +31,7 @@ from studies.shipped.runs import RECIPE, Runs, command, run_all
 TRIALS = Path(__file__).with_name("screens.toml")
 
 
-def measure(children: Children, runs: Runs, data: Path, threads: int) -> list[dict[str, Any]]:
+def measure(children: Children, runs: Runs, threads: int) -> list[dict[str, Any]]:
     """The section "tried": train what is not there yet, two at a time; a row each."""
     trials = tomllib.loads(TRIALS.read_text())["trial"]
     split = runs.folder / "fold-0.csv"
@@ -40,7 +40,7 @@ def measure(children: Children, runs: Runs, data: Path, threads: int) -> list[di
     for trial in trials:
         recipe = runs.folder / f"{trial['name']}.toml"
         atomic.write_text(recipe, as_toml(changed(tomllib.loads(RECIPE.read_text()), trial.get("changes", {}))))
-        jobs.append(command(data, runs.trial(trial["name"]).parent, recipe, split))
+        jobs.append(command(children.data, runs.trial(trial["name"]).parent, recipe, split))
     run_all(jobs, processes=threads)
     return [{"name": trial["name"], "what": trial["what"], **judged(children, runs.trial(trial["name"]), threads)} for trial in trials]
 
@@ -75,8 +75,7 @@ def judged(children: Children, path: Path, threads: int) -> dict[str, Any]:
     pixels = [read_film(film.path).pixels for film in films]
     outputs = ask(model, pixels, threads)
     labels = np.array([model.labels.index(film.label) for film in films])
-    novelty = np.array([output.novelty for output in outputs])
-    found = OutOfFold(films, np.zeros(len(films), int), labels, probabilities_of(outputs), novelty, refused_by(model, outputs))
+    found = OutOfFold(films, np.zeros(len(films), int), labels, probabilities_of(outputs), refused_by(model, outputs))
     figures = scores(found, model.labels)
     part = lungs.summary([lungs.of_fold(children, model, 0, threads)])
     other = changed_films(model, pixels, labels, found.probabilities.argmax(axis=1), threads)

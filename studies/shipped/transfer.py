@@ -69,11 +69,11 @@ class Draw:
     test: Ints
 
 
-def measure(children: Children, runs: Runs, data: Path, threads: int, weights: Path | None = None) -> dict[str, Any]:
+def measure(children: Children, runs: Runs, threads: int, weights: Path | None = None) -> dict[str, Any]:
     """The section "transfer". weights: the folder of the two MobileNetV2, by default beside the films' folder."""
-    networks = backbones(runs, data.parent / "weights" if weights is None else weights)
+    networks = backbones(runs, children.data.parent / "weights" if weights is None else weights)
     found = {}
-    for name, task in tasks(children, data, threads).items():
+    for name, task in tasks(children, threads).items():
         found[name] = curves(task, {network: features_of(task.films, networks[network], threads) for network in networks})
     return {**found, "won": won(found)}
 
@@ -88,9 +88,9 @@ def backbones(runs: Runs, weights: Path) -> dict[str, Backbone]:
     return found
 
 
-def tasks(children: Children, data: Path, threads: int) -> dict[str, Task]:
+def tasks(children: Children, threads: int) -> dict[str, Task]:
     """The four tasks by name."""
-    sources = adults(data)
+    sources = adults(children.data)
     names = {film.name for film in children.tested(0)}
     patient = patients_of(children.index, children.facts)
     films = tuple(film for film in children.index.films if film.name in names)
@@ -99,7 +99,7 @@ def tasks(children: Children, data: Path, threads: int) -> dict[str, Task]:
         "Shenzhen: normal, tuberculosis": task_of(sources["Shenzhen"], threads),
         "NIH: no finding, pneumonia": task_of(sources["NIH"], threads),
         # An experiment only: the licences of these films do not let them train what ships.
-        "covid-chestxray: other, COVID-19": task_of(open_dataset(data / "cohen-covid-chestxray"), threads),
+        "covid-chestxray: other, COVID-19": task_of(open_dataset(children.data / "cohen-covid-chestxray"), threads),
     }
 
 

@@ -18,7 +18,7 @@ def made_up(probabilities: np.ndarray, labels: np.ndarray) -> OutOfFold:
     """One patient a film."""
     n = len(labels)
     films = tuple(Film(f"{k}.png", Path(f"{k}.png"), LABELS[labels[k]], f"p{k}") for k in range(n))
-    return OutOfFold(films, np.arange(n) % 5, labels, probabilities, np.ones(n), np.zeros(n, dtype=bool))
+    return OutOfFold(films, np.arange(n) % 5, labels, probabilities, np.zeros(n, dtype=bool))
 
 
 @pytest.fixture(scope="module")

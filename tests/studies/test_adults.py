@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from deephealth.datasets.index import Film
 from deephealth.images.phantom import write_phantoms
@@ -165,26 +165,17 @@ def test_a_source_of_one_label_has_no_score_of_its_own() -> None:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory, write_adults: Any, write_picture: Any) -> Path:
     """Every collection with a few pictures of each label, each collection with greys of its own."""
     root = tmp_path_factory.mktemp("data")
     write_phantoms(root / "kermany" / "chest_xray", per_class=20, seed=5, size=64, films_per_patient=1, masks=False)
+    write_adults(root, lambda source, label: 60 * source)
     rows = ["patient_id,image_id"]
     for number in range(16):
-        label = number % 2
-        picture(root / "nih" / ("No_findings", "Pneumonia")[label] / f"{number // 2:08d}_{label:03d}.png", number, 0)
-        picture(root / "tb-shenzhen-montgomery" / "cxr" / f"CHNCXR_{number:04d}_{label}.png", 100 + number, 60)
-        picture(root / "tb-shenzhen-montgomery" / "cxr" / f"MCUCXR_{number:04d}_{label}.png", 200 + number, 120)
-        picture(root / "hannover-covid" / "images" / f"{number:x}.png", 300 + number, 180)
+        write_picture(root / "hannover-covid" / "images" / f"{number:x}.png", 300 + number, 180)
         rows.append(f"p{number // 2},{number:x}")
     (root / "hannover-covid" / "data.csv").write_text("\n".join(rows))
     return root
-
-
-def picture(path: Path, seed: int, grey: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(grey, grey + 60, (8, 8))
-    Image.fromarray(np.kron(pixels.astype(np.uint8), np.ones((8, 8), np.uint8))).save(path)
 
 
 def test_patients_are_those_of_the_collections(data: Path) -> None:
@@ -203,7 +194,7 @@ def test_the_whole_section(data: Path, tiny: ModuleType, tmp_path: Path, monkeyp
         (tmp_path / name / "model.onnx").write_bytes(tiny.model_bytes(novelty_threshold=threshold))
     monkeypatch.setattr(transfer, "STRENGTHS", (0.01, 0.1))
     children = Children.open(data, 1)
-    found = adults.measure(children, Runs(tmp_path), data, 1)
+    found = adults.measure(children, Runs(tmp_path), 1)
     assert set(found) == {"sources", "answers", "which source", "left out", "shortcut"}
     assert list(found["answers"]) == list(found["sources"]) == ["NIH", "Hannover", "Shenzhen", "Montgomery"]
     for row in found["answers"].values():

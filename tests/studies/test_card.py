@@ -25,13 +25,14 @@ def test_the_card_holds_what_was_measured(tmp_path: Path) -> None:
     run.parent.mkdir()
     shutil.copyfile(shipped_model_path(), run)
     (run.parent / "run.json").write_text(json.dumps({"cpu_seconds": 1200.0, "peak_memory_mb": 700}))
+    (tmp_path / "shipped.commit").write_text("0123456789ab+")
     before = Model.load(run)
     after = Model.load(complete(run, RESULTS))
     text = card(after.record)
     assert "| five folds by patient, same recipe | accuracy | 0.900 (0.880-0.920) | 100 (patients: 70) |" in text
     assert "| share refused by the gate | hands | 1.000" in text
     assert "20 minutes of one" in text
-    assert after.record.training.commit
+    assert after.record.training.commit == "0123456789ab+"
     assert "passes 98.1% of held-out children's films" in after.record.limits[-1]
     assert after.record.metrics["test"] == before.record.metrics["test"]
     assert verify(after).ok

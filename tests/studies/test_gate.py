@@ -82,7 +82,7 @@ def runs(tiny: ModuleType, tmp_path: Path) -> Callable[[float], Runs]:
 def test_a_gate_that_refuses_everything_fails_one_bar_and_passes_the_other(
     children: Children, runs: Callable[[float], Runs], data: Path
 ) -> None:
-    found = gate.measure(children, runs(1e-6), data, 1)
+    found = gate.measure(children, runs(1e-6), 1)
     assert (found["passed"]["value"], found["passed"]["bar"], found["passed"]["films"]) == (0.0, 0.97, 30)
     assert (found["no chest films"]["value"], found["no chest films"]["bar"]) == (1.0, 0.98)
     assert set(found["thresholds"].values()) == {0.0} and len(found["thresholds"]) == 6
@@ -100,7 +100,7 @@ def test_a_gate_that_refuses_everything_fails_one_bar_and_passes_the_other(
 
 
 def test_a_gate_that_passes_everything_leaves_it_to_the_headers(children: Children, runs: Callable[[float], Runs], data: Path) -> None:
-    found = gate.measure(children, runs(1e9), data, 1)
+    found = gate.measure(children, runs(1e9), 1)
     assert found["passed"]["value"] == 1.0
     assert {row["value"] for row in found["refused"].values()} == {0.0}
     assert found["no chest films"]["value"] == 0.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from scipy import stats
 
 from deephealth.datasets.index import Film
@@ -175,28 +175,20 @@ def test_heads_are_judged_on_the_films_they_were_not_fitted_to(monkeypatch: pyte
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory, write_adults: Any, write_picture: Any) -> Path:
     """The folders that the section asks about; a film of each class is a copy of another patient's."""
     root = tmp_path_factory.mktemp("data")
     write_phantoms(root / "kermany" / "chest_xray", per_class=25, seed=5, size=64, films_per_patient=1, masks=False)
+    write_adults(root, lambda source, label: 40 * label)
     cohen = ["patientid,finding,view,modality,filename"]
     for number in range(16):
         label = number % 2
-        picture(root / "nih" / ("No_findings", "Pneumonia")[label] / f"{number // 2:08d}_{label:03d}.png", number, label)
-        picture(root / "tb-shenzhen-montgomery" / "cxr" / f"CHNCXR_{number:04d}_{label}.png", 100 + number, label)
-        picture(root / "tb-shenzhen-montgomery" / "cxr" / f"MCUCXR_{number:04d}_{label}.png", 200 + number, label)
-        picture(root / "cohen-covid-chestxray" / "images" / f"{number}.png", 300 + number - (number == 15) * 2, label)
+        write_picture(root / "cohen-covid-chestxray" / "images" / f"{number}.png", 300 + number - (number == 15) * 2, 40 * label)
         cohen.append(f"{number},{('No Finding', 'Pneumonia/Viral/COVID-19')[label]},PA,X-ray,{number}.png")
     (root / "cohen-covid-chestxray" / "metadata.csv").write_text("\n".join(cohen))
-    picture(root / "hannover-covid" / "images" / "a.png", 400, 1)
+    write_picture(root / "hannover-covid" / "images" / "a.png", 400, 40)
     (root / "hannover-covid" / "data.csv").write_text("patient_id,image_id\np,a\n")
     return root
-
-
-def picture(path: Path, seed: int, label: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 120, (8, 8)) + 100 * label
-    Image.fromarray(np.kron(pixels.astype(np.uint8), np.ones((8, 8), np.uint8))).save(path)
 
 
 @pytest.fixture(scope="module")
@@ -204,8 +196,8 @@ def children(data: Path) -> Children:
     return Children.open(data, 1)
 
 
-def test_tasks_are_of_the_films_they_are_called_after(children: Children, data: Path) -> None:
-    found = transfer.tasks(children, data, 1)
+def test_tasks_are_of_the_films_they_are_called_after(children: Children) -> None:
+    found = transfer.tasks(children, 1)
     assert tuple(found) == (CHILD, SHENZHEN, NIH, COVID)
     assert set(found[CHILD].films) == set(children.tested(0))
     assert found[CHILD].classes == ("normal", "bacterial", "viral") and found[CHILD].sizes == (20, 50, 200)
@@ -222,7 +214,7 @@ def test_the_whole_section(
     for name, value in {"SEEDS": 2, "FEWEST": 1, "SIZES": (3, 50), "CHILDRENS_SIZES": (3, 4)}.items():
         monkeypatch.setattr(transfer, name, value)
     monkeypatch.setattr(transfer, "backbones", lambda runs, weights: {name: tiny.backbone(k) for k, name in enumerate((OURS, *MOBILENETS))})
-    found = transfer.measure(children, Runs(tmp_path), data, 1)
+    found = transfer.measure(children, Runs(tmp_path), 1)
     assert set(found) == {CHILD, SHENZHEN, NIH, COVID, "won"}
     assert found["won"]["tasks"] == 4
     assert found[CHILD]["metric"] == "macro AUC" and list(found[CHILD]["sizes"]) == ["3", "4"]
@@ -264,8 +256,8 @@ def test_the_two_mobilenets_are_the_published_ones(shared: Path, tiny: ModuleTyp
     }  # fmt: skip
 
 
-def test_a_film_without_features_stops_the_study(tiny: ModuleType, tmp_path: Path) -> None:
-    picture(tmp_path / "good.png", 0, 0)
+def test_a_film_without_features_stops_the_study(tiny: ModuleType, tmp_path: Path, write_picture: Any) -> None:
+    write_picture(tmp_path / "good.png", 0, 0)
     (tmp_path / "bad.png").write_text("no picture")
     films = [Film(name, tmp_path / name, "normal", name) for name in ("good.png", "bad.png")]
     assert transfer.features_of(films[:1], tiny.backbone(), 1).shape == (1, 8)

@@ -104,7 +104,7 @@ def test_lungs_are_kept_as_bits_and_the_films_without_are_told() -> None:
     mask = np.random.default_rng(1).random((LUNG_SIDE, LUNG_SIDE)) < 0.5
     told: list[object] = []
     answers = iter([mask, None, mask])
-    bits = find_all_lungs(array_of(pixels, np.zeros(3, np.int64)), lambda film: next(answers), told.append)
+    bits = find_all_lungs(array_of(pixels, np.zeros(3, np.int64)), lambda film, side: next(answers), told.append)
     np.testing.assert_array_equal(np.unpackbits(bits[0]).reshape(LUNG_SIDE, LUNG_SIDE), mask)
     assert not bits[1].any()
     assert "On 1 of 3 films" in str(told[-1])

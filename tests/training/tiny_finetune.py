@@ -11,7 +11,7 @@ from PIL import Image
 from deephealth.datasets.index import Film
 from deephealth.features.backbones import save_backbone
 from deephealth.training.finetune import FineTuned, fine_tune
-from deephealth.training.recipe import FineTuneAugmentation, FineTuneSettings
+from deephealth.training.recipe import FineTuneSettings, Recipe
 
 CLASSES = ("normal", "bacterial")
 SETTINGS = FineTuneSettings(size=32, channels_width=4, epochs=6, batch=8, learning_rate=1e-2, checkpoint_every=3, average=0.9)
@@ -38,18 +38,16 @@ def write_films(folder: Path, count: int = 40) -> list[Film]:
 def train(
     folder: Path, films: list[Film], listener: object = lambda event: None, *, seen: np.ndarray = SEEN, **changes: object
 ) -> FineTuned:
-    settings = FineTuneSettings(**{**vars(SETTINGS), **changes})  # type: ignore[arg-type]
+    recipe = Recipe(name="tiny", fine_tune=FineTuneSettings(**{**vars(SETTINGS), **changes}))  # type: ignore[arg-type]
     return fine_tune(
         films[8:],
         films[:8],
         CLASSES,
-        settings,
-        FineTuneAugmentation(),
+        recipe,
         seed=5,
         threads=1,
         folder=folder,
         seen=seen,
-        name="tiny",
         listener=listener,  # type: ignore[arg-type]
     )
 

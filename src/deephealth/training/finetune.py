@@ -34,17 +34,18 @@ from deephealth.training.counterexamples import LUNG_SIDE
 from deephealth.training.events import EpochDone, EventListener, Note, ignore, progress_of
 from deephealth.training.film_array import FilmArray, load_films
 from deephealth.training.networks import CHECKPOINT_SUFFIX, read_checkpoint
-from deephealth.training.trainer import NO_COUNTEREXAMPLES, NOTHING_SEEN, Trainer, run, torch_threads
+from deephealth.training.recipe import FineTuneSettings
+from deephealth.training.trainer import NOTHING_SEEN, Trainer, run, torch_threads
 
 if TYPE_CHECKING:
     from deephealth.datasets.index import Film
     from deephealth.features.backbones import Backbone
     from deephealth.model.heads import LinearHead
-    from deephealth.training.recipe import CounterExamples, FineTuneAugmentation, FineTuneSettings
+    from deephealth.training.recipe import Recipe
 
 CHECKPOINT = "fine-tune.pt"
-FindLungs = Callable[[NDArray[np.uint8]], NDArray[np.bool_] | None]
-"""From a film uint8 [S, S] to its lungs, bool [LUNG_SIDE, LUNG_SIDE], or None where no plausible lungs are found."""
+FindLungs = Callable[[NDArray[np.uint8], int], NDArray[np.bool_] | None]
+"""From a film uint8 [S, S] and a side to the film's lungs, bool [side, side], or None where no plausible lungs are found."""
 _TELL_EVERY = 64  # films between two reports while lungs are looked for
 
 
@@ -61,49 +62,55 @@ def fine_tune(
     train: Sequence[Film],
     validation: Sequence[Film],
     classes: tuple[str, ...],
-    settings: FineTuneSettings,
-    augmentation: FineTuneAugmentation,
-    counterexamples: CounterExamples = NO_COUNTEREXAMPLES,
+    recipe: Recipe,
     *,
     find_lungs: FindLungs | None = None,
     seed: int,
     threads: int,
     folder: Path,
     seen: NDArray[np.uint8],
-    name: str,
-    licence: str = "unknown",
-    provenance: str = "",
     listener: EventListener = ignore,
 ) -> FineTuned:
-    """Train a network on `train` and export it, checked against the ONNX file it becomes.
+    """Train a network on `train` as the recipe's `fine_tune` says (default: its defaults) and export it, checked against its ONNX file.
 
     `folder` keeps the decoded films and the checkpoint; calling again with the same arguments goes on where the last call stopped.
     `seen`: uint8 [m, 32], the perceptual hashes of `train`; with those of the checkpoint it starts from, they go into the backbone.
-    `find_lungs` is needed where `counterexamples` hide lungs; a film without plausible lungs is then shown as it is.
+    `find_lungs` is needed where the recipe's counter-examples hide lungs; a film without plausible lungs is then shown as it is.
     Raises UsageError when the checkpoint in `folder` belongs to another run, ModelFileError when it or the weights to start from cannot be
     read, DatasetError when no film can be read, ParityError when the exported file answers differently.
     """
     from deephealth.model import from_torch
 
+    settings, counterexamples = recipe.fine_tune or FineTuneSettings(), recipe.counterexamples
     seen = np.unique(np.concatenate([learned_before(settings), seen]), axis=0)
     load = _loader(classes, settings.size, folder, threads, listener)
     films, held_out = load(train), load(validation) if validation else None
     lungs = find_all_lungs(films, find_lungs, listener) if counterexamples.need_lungs and find_lungs else None
     with torch_threads(threads):
-        trainer = Trainer(films, len(classes), settings, augmentation, counterexamples, lungs=lungs, seed=seed, threads=threads, seen=seen)
+        trainer = Trainer(
+            films,
+            len(classes),
+            settings,
+            recipe.fine_tune_augmentation,
+            counterexamples,
+            lungs=lungs,
+            seed=seed,
+            threads=threads,
+            seen=seen,
+        )
         history = run(trainer, held_out, folder / CHECKPOINT, listener)
         network, head = trainer.finished()
     samples = [films.batch(slice(k, k + 1))[0] for k in range(min(len(films), 8))]
     backbone = from_torch.backbone_of(
         network,
-        name=name,
+        name=recipe.name,
         size=settings.size,
         standardise=trainer.normalisation.standardise,
         mean=trainer.normalisation.mean,
         scale=trainer.normalisation.scale,
         seen=seen,
-        licence=licence,
-        provenance=provenance,
+        licence=recipe.licence,
+        provenance=recipe.provenance,
     )
     from_torch.check_parity(backbone, head, network, trainer.normalisation, samples)
     return FineTuned(backbone, head, history)
@@ -114,7 +121,7 @@ def find_all_lungs(films: FilmArray, find: FindLungs, listener: EventListener = 
     bits = np.zeros((len(films), LUNG_SIDE * LUNG_SIDE // 8), np.uint8)
     without = 0
     for k in range(len(films)):
-        mask = find(films.batch(slice(k, k + 1))[0])
+        mask = find(films.batch(slice(k, k + 1))[0], LUNG_SIDE)
         if mask is None:
             without += 1
         else:

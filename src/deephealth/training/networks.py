@@ -52,8 +52,8 @@ class SmallResNet(nn.Module):
 
     A first convolution of 7 x 7 px and stride 4, and four stages of `width` x (1, 2, 4, 6) channels with 1, 2, 2, 1 blocks; the last
     stage keeps the side, so that the class map stays fine (14 x 14 at 224 px). 1.25 million values at width 32. The stride of 4 at once
-    makes a training step 2.4 times as fast as twice 2 (`python -m benchmarks fine_tune` has the loop): at half the film's side it is
-    memory, not arithmetic, that takes the time.
+    makes a training step much faster than twice 2 (`python -m benchmarks fine-tune` says how much): at half the film's side it is memory,
+    not arithmetic, that takes the time.
     """
 
     def __init__(self, width: int = 32, counts: tuple[int, int, int, int] = (1, 2, 2, 1)) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.resources
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -133,18 +133,15 @@ class LungFinder:
         return map(self.find, films)
 
 
-def find_lungs(side: int) -> Callable[[NDArray[np.uint8]], NDArray[np.bool_] | None]:
-    """The shipped finder as a function from a film to its lungs, bool [side, side]; None where none are plausible.
+def find_lungs(pixels: NDArray[np.uint8], side: int) -> NDArray[np.bool_] | None:
+    """The lungs that the shipped finder sees on a film, bool [side, side]; None where none are plausible. It is loaded once a process."""
+    found = _shipped().find(pixels)
+    return found.at(side, side) if found.plausible else None
 
-    The finder is loaded when the first film is asked, so that naming it costs nothing.
-    """
-    load = functools.cache(LungFinder.shipped)
 
-    def find(pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
-        found = load().find(pixels)
-        return found.at(side, side) if found.plausible else None
-
-    return find
+@functools.cache
+def _shipped() -> LungFinder:
+    return LungFinder.shipped()
 
 
 def judge(found: LungMask) -> str:
