@@ -20,13 +20,14 @@ from typing import Any
 
 from deephealth.settings import atomic
 from deephealth.settings import threads as thread_settings
-from studies.shipped import accuracy, adults, card, exported, gate, lungs, page, pointing, screen, transfer
+from studies.shipped import accuracy, adults, card, exported, gate, lungs, page, plots, pointing, screen, transfer
 from studies.shipped.films import Children
 from studies.shipped.runs import Runs, train_all
 
 RESULTS = Path("docs/shipped-model.json")
 PAGE = Path("docs/shipped-model.md")
 ADULTS = Path("docs/adult-films.md")
+IMAGES = {"lungs": Path("docs/images/shipped-parts.svg"), "gate": Path("docs/images/shipped-gate.svg")}
 SHIPPED = Path("src/deephealth/data/deephealth-small.onnx")
 
 
@@ -53,6 +54,9 @@ def main() -> None:
         results = json.loads(RESULTS.read_text())
         atomic.write_text(PAGE, page.render(results))
         atomic.write_text(ADULTS, page.adult_films(results))
+        for name, draw in (("lungs", plots.parts), ("gate", plots.refused)):
+            if name in results:
+                atomic.write_text(IMAGES[name], draw(results[name]))
 
 
 def _parts() -> dict[str, Callable[[Children, Runs, int], Any]]:

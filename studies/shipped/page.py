@@ -153,6 +153,8 @@ def _lungs(results: Results) -> Iterator[str]:
     yield table(("accuracy on", *names), rows)
     yield ""
     yield f"The most frequent class has {found['shipped']['majority']:.3f} of the films. `python -m studies.shipped lungs`"
+    yield ""
+    yield "![Accuracy with parts of the films hidden](images/shipped-parts.svg)"
 
 
 def _gate(results: Results) -> Iterator[str]:
@@ -160,6 +162,8 @@ def _gate(results: Results) -> Iterator[str]:
     if found is None:
         yield ABSENT
         return
+    yield "![Share refused](images/shipped-gate.svg)"
+    yield ""
     yield table(("pictures", "refused"), [(name, shown(figure)) for name, figure in found["refused"].items()])
     yield ""
     yield "Inverted, turned, shuffled and noise are kinds of picture that the network was shown while it learned; no hand, photograph or slice of a real"
