@@ -23,7 +23,7 @@ from deephealth.errors import MissingExtra, ModelFileError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FILM_SPREAD = 0.5  # about the standard deviation of a photograph in [-1, 1], which the weights expect
+FILM_SPREAD = 0.5  # about the standard deviation of a photograph in [-1, 1], which the weights expect
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class KerasNetwork(nn.Module):
         super().__init__()
         self.model = model
         self.channels_first = family.channels_first
-        spread = _FILM_SPREAD if standardised else 1.0
+        spread = FILM_SPREAD if standardised else 1.0
         scale = torch.tensor(family.scale).reshape(1, 3, 1, 1) * spread
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("shift", torch.tensor(family.shift).reshape(1, 3, 1, 1), persistent=False)

@@ -17,12 +17,15 @@ from torch.nn import functional
 from deephealth.errors import ModelFileError, UsageError
 from deephealth.features import keras_backbones
 from deephealth.features.graph import STANDARDISE_EPSILON
+from deephealth.training.mobilenet import MobileNetV2
 
 if TYPE_CHECKING:
     from deephealth.training.recipe import FineTuneSettings
 
 SMALL_RESNET = "small-resnet"
+MOBILENET_PREFIX = "mobilenet-v2-"
 KERAS_PREFIX = "keras:"
+WIDTHS = ("0.35", "0.50", "0.75", "1.0", "1.3", "1.4")
 CHECKPOINT_SUFFIX = ".pt"
 
 
@@ -117,26 +120,40 @@ class Classifier(nn.Module):
 def build_network(settings: FineTuneSettings) -> tuple[nn.Module, Normalisation]:
     """The network that `settings` name, with fresh or given weights, and the normalisation it wants.
 
-    `start` may be "scratch", for Keras's networks "imagenet" or a .weights.h5 file, or a checkpoint (.pt) of an earlier fine-tuning of the
-    same architecture. Raises UsageError for an unknown architecture, ModelFileError for weights that are absent or do not fit.
+    `start` may be "scratch", for MobileNetV2 its ImageNet weights (.pth), for Keras's networks "imagenet" or a .weights.h5 file, or a
+    checkpoint (.pt) of an earlier fine-tuning of the same architecture. Raises UsageError for an unknown architecture, ModelFileError for weights that are absent or do not fit.
     """
     name, start = settings.architecture, settings.start
     resumed = start if start.endswith(CHECKPOINT_SUFFIX) else ""
+    start = "scratch" if resumed else start
+    network: nn.Module
     if name == SMALL_RESNET:
-        if start not in ("scratch", resumed):
+        if start != "scratch":
             raise UsageError(
                 f"{SMALL_RESNET} starts from 'scratch' or a checkpoint ({CHECKPOINT_SUFFIX}), not {start!r}; correct fine_tune.start."
             )
-        network: nn.Module = SmallResNet(settings.channels_width)
+        network = SmallResNet(settings.channels_width)
+    elif name.startswith(MOBILENET_PREFIX):
+        network = _mobilenet(name.removeprefix(MOBILENET_PREFIX), start, standardised=settings.standardise)
     elif name.startswith(KERAS_PREFIX):
-        keras_start = "scratch" if resumed else start
-        network = keras_backbones.build(name.removeprefix(KERAS_PREFIX), settings.size, keras_start, standardised=settings.standardise)
+        network = keras_backbones.build(name.removeprefix(KERAS_PREFIX), settings.size, start, standardised=settings.standardise)
     else:
-        known = ", ".join([SMALL_RESNET, *(KERAS_PREFIX + family for family in keras_backbones.FAMILIES)])
+        known = ", ".join([SMALL_RESNET, f"{MOBILENET_PREFIX}WIDTH", *(KERAS_PREFIX + family for family in keras_backbones.FAMILIES)])
         raise UsageError(f"The architecture {name!r} is unknown, expected one of {known}; correct fine_tune.architecture.")
     if resumed:
         load_weights(network, Path(resumed))
     return network, Normalisation(settings.standardise)
+
+
+def _mobilenet(width: str, start: str, *, standardised: bool) -> MobileNetV2:
+    if width not in WIDTHS:
+        raise UsageError(
+            f"MobileNetV2 has no width {width!r} with published weights, expected one of {', '.join(WIDTHS)}; correct fine_tune.architecture."
+        )
+    network = MobileNetV2(float(width))
+    if start != "scratch":
+        network.load_imagenet(Path(start), spread=1 / keras_backbones.FILM_SPREAD if standardised else 1.0)
+    return network
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
