@@ -59,7 +59,7 @@ def test_normalisation_is_the_graphs(standardise: bool) -> None:
 
 
 def test_an_unknown_architecture_is_refused_with_the_known_names() -> None:
-    with pytest.raises(UsageError, match=r"'resnet9000' is unknown, expected one of small-resnet, keras:DenseNet121"):
+    with pytest.raises(UsageError, match=r"'resnet9000' is unknown, expected one of small-resnet, mobilenet-v2-WIDTH, keras:DenseNet121"):
         build_network(FineTuneSettings(architecture="resnet9000"))
 
 

@@ -49,7 +49,7 @@ def _add_train(commands: SubCommands) -> None:
     parser.add_argument("--steps", type=int, metavar="N", help="steps of --head softmax (default: 4000)")
     parser.add_argument("--epochs", type=int, metavar="N", help="epochs of --head dense (default: 50) or of --fine-tune (default: 20)")
     parser.add_argument("--fine-tune", action="store_true", help="train the whole network, not only a head (needs deephealth[train])")
-    parser.add_argument("--architecture", metavar="NAME", help="network to fine-tune: small-resnet, or keras:NAME")
+    parser.add_argument("--architecture", metavar="NAME", help="network to fine-tune: small-resnet, mobilenet-v2-WIDTH, or keras:NAME")
     parser.add_argument("--validation", type=float, metavar="SHARE", help="share of patients for validation (default: 0.15)")
     parser.add_argument(
         "--test", type=float, metavar="SHARE", help="share of patients for the test (default: 0.15; an official test set stays)"

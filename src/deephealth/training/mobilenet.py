@@ -43,7 +43,8 @@ class _Activated(nn.Sequential):
         super().__init__(*layers, nn.ReLU6())
         self.pad = stride == 2
 
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+    def forward(self, x: Tensor) -> Tensor:
+        """The layers in turn, the film's right and bottom padded first where the stride is 2."""
         found: Tensor = super().forward(nn.functional.pad(x, (0, 1, 0, 1)) if self.pad else x)
         return found
 
@@ -60,6 +61,7 @@ class _InvertedResidual(nn.Module):
         self.same = inputs == outputs and stride == 1
 
     def forward(self, x: Tensor) -> Tensor:
+        """What the block finds, added to what came in where the shape stays."""
         found: Tensor = self.conv(x)
         return x + found if self.same else found
 

@@ -1,6 +1,6 @@
 """Networks that are trained here: a small residual network of plain 3x3 convolutions, and whatever `build_network` finds by name.
 
-Dense convolutions, because on ordinary processors they are faster than depthwise ones in training and in use.
+For a start from nothing, dense convolutions: on ordinary processors they are faster in training than depthwise ones.
 Residual blocks after He et al., "Deep residual learning for image recognition", 2016.
 """
 
@@ -121,7 +121,8 @@ def build_network(settings: FineTuneSettings) -> tuple[nn.Module, Normalisation]
     """The network that `settings` name, with fresh or given weights, and the normalisation it wants.
 
     `start` may be "scratch", for MobileNetV2 its ImageNet weights (.pth), for Keras's networks "imagenet" or a .weights.h5 file, or a
-    checkpoint (.pt) of an earlier fine-tuning of the same architecture. Raises UsageError for an unknown architecture, ModelFileError for weights that are absent or do not fit.
+    checkpoint (.pt) of an earlier fine-tuning of the same architecture. Raises UsageError for an unknown architecture, ModelFileError for
+    weights that are absent or do not fit.
     """
     name, start = settings.architecture, settings.start
     resumed = start if start.endswith(CHECKPOINT_SUFFIX) else ""
@@ -148,7 +149,7 @@ def build_network(settings: FineTuneSettings) -> tuple[nn.Module, Normalisation]
 def _mobilenet(width: str, start: str, *, standardised: bool) -> MobileNetV2:
     if width not in WIDTHS:
         raise UsageError(
-            f"MobileNetV2 has no width {width!r} with published weights, expected one of {', '.join(WIDTHS)}; correct fine_tune.architecture."
+            f"MobileNetV2 was published with the widths {', '.join(WIDTHS)}, and {width!r} is none of them; correct fine_tune.architecture."
         )
     network = MobileNetV2(float(width))
     if start != "scratch":

@@ -65,11 +65,11 @@ class HeadSettings:
 class FineTuneSettings:
     """How a whole network is trained (extra `deephealth[train]`).
 
-    architecture: "small-resnet", or "keras:" and a name of keras.applications. start: "scratch", "imagenet" (Keras's official
-    weights), or a path of a weights file. size: the network's square side in px. warmup: share of all steps. average: decay of the
-    averaged weights per step, 0 off. balance: 1, all classes count alike however many films they have; 0, each by its films; between
-    them, in between. standardise: each film to mean 0 and standard deviation 1, inside the graph. precision: "auto" (bfloat16 on a GPU,
-    else float32), "float32" or "bfloat16". checkpoint_every: steps between checkpoints.
+    architecture: "small-resnet", "mobilenet-v2-" and a width, or "keras:" and a name of keras.applications. start: "scratch", "imagenet"
+    (Keras's official weights), or a path of a weights file. size: the network's square side in px. warmup: share of all steps. average:
+    decay of the averaged weights per step, 0 off. balance: 1, all classes count alike however many films they have; 0, each by its films;
+    between them, in between. standardise: each film to mean 0 and standard deviation 1, inside the graph. precision: "auto" (bfloat16 on a
+    GPU, else float32), "float32" or "bfloat16". checkpoint_every: steps between checkpoints.
     """
 
     architecture: str = "small-resnet"
