@@ -143,7 +143,7 @@ def _lungs(results: Results) -> Iterator[str]:
         yield ABSENT
         return
     yield "Black where something is hidden; border and corners without the place where any film has lung. The naive model is the same network without"
-    yield "augmentation and counter-examples, on the films of fold 0."
+    yield "augmentation and counter-examples, trained for 6 epochs, on the films of fold 0."
     yield ""
     names = list(found)
     parts = list(found["shipped"]["parts"])
@@ -218,12 +218,13 @@ def _transfer(results: Results) -> Iterator[str]:
 
 
 def _tried(results: Results) -> Iterator[str]:
+    yield "What led here, with what did not help, stands in [decision 031](decisions/031-shipped-recipe.md) and [032](decisions/032-imagenet-start.md)."
     found = look(results, "tried")
     if not found:
-        yield ABSENT
         return
     columns = list(found[0])
-    yield "Short runs on fold 0, one each, so differences of a point or two may be chance. "
+    yield ""
+    yield "The shipped recipe and others on fold 0, one run each, so differences of a point or two may be chance. `python -m studies.shipped tried`"
     yield ""
     yield table(
         columns,

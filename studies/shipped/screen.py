@@ -1,6 +1,6 @@
-"""What was tried: short runs of other recipes on fold 0, each the shipped recipe with a few changes, judged on films that it has not seen.
+"""What was tried: other recipes on fold 0, each the shipped recipe with a few changes, judged on films that they have not seen.
 
-    python -m studies.shipped screen
+    python -m studies.shipped tried
 
 The trials stand in screens.toml. One run each: differences of a point or two may be chance; what they are for is to leave out what is
 far worse. "Changed films" are the fold's films with another exposure, frame or sharpness, of kinds that augmentation mostly does not make:
@@ -32,7 +32,7 @@ TRIALS = Path(__file__).with_name("screens.toml")
 
 
 def measure(children: Children, runs: Runs, threads: int) -> list[dict[str, Any]]:
-    """The section "tried": train what is not there yet, two at a time; a row each."""
+    """The section "tried": train what is not there yet, two at a time; a row each, after that of the shipped recipe."""
     trials = tomllib.loads(TRIALS.read_text())["trial"]
     split = runs.folder / "fold-0.csv"
     children.splits[0].save(split)
@@ -42,7 +42,8 @@ def measure(children: Children, runs: Runs, threads: int) -> list[dict[str, Any]
         atomic.write_text(recipe, as_toml(changed(tomllib.loads(RECIPE.read_text()), trial.get("changes", {}))))
         jobs.append(command(children.data, runs.trial(trial["name"]).parent, recipe, split))
     run_all(jobs, processes=threads)
-    return [{"name": trial["name"], "what": trial["what"], **judged(children, runs.trial(trial["name"]), threads)} for trial in trials]
+    judging = [("the shipped recipe", runs.fold(0)), *((trial["what"], runs.trial(trial["name"])) for trial in trials)]
+    return [{"what": what, **judged(children, path, threads)} for what, path in judging]
 
 
 def changed(recipe: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
