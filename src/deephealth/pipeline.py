@@ -349,7 +349,7 @@ def _calibrate(found: Audit, facts: FilmFacts, backbone: Backbone, head: Head, t
         job.recipe,
         seed=job.seed,
         allow_leakage=allow_leakage,
-        novelty_threshold=choose_threshold(novelty.distance(held_out.features)),
+        novelty_threshold=choose_threshold(novelty.distance(held_out.features), job.recipe.gate.refuse),
         operating_points=points,
         conformal=calibrate_sets(probabilities, held_out.labels),
     )

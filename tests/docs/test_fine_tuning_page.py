@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from deephealth.training.recipe import CounterExamples, FineTuneAugmentation, FineTuneSettings
+from deephealth.training.recipe import CounterExamples, FineTuneAugmentation, FineTuneSettings, GateSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "fine-tuning.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
     ("heading", "section"),
-    [("fine_tune", FineTuneSettings), ("fine_tune_augmentation", FineTuneAugmentation), ("counterexamples", CounterExamples)],
+    [("fine_tune", FineTuneSettings), ("fine_tune_augmentation", FineTuneAugmentation), ("counterexamples", CounterExamples), ("gate", GateSettings)],
 )
 def test_every_key_is_named_and_none_is_invented(heading: str, section: type) -> None:
     text = PAGE.split(f"## [{heading}]")[1].split("\n## ")[0]

@@ -42,6 +42,7 @@ def test_values_are_read(tmp_path: Path) -> None:
         ("[fine_tune]\nsize = 8", "expected 16 to 4096"),
         ("[fine_tune]\nlabel_smoothing = 1.5", "expected 0 to 1"),
         ("[fine_tune]\nlearning_rate = nan", "expected 0 or more"),
+        ("[gate]\nrefuse = 0", "expected 0.001 to 0.5"),
         ("head = 3", "section"),
         ("name = ", "not valid TOML"),
     ],

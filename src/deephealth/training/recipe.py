@@ -135,6 +135,16 @@ class CounterExamples:
 
 
 @dataclasses.dataclass(frozen=True)
+class GateSettings:
+    """Which films the model says to be outside those it learned from.
+
+    refuse: share of new films of the same kind that may be refused; the more, the more films of other kinds are refused too.
+    """
+
+    refuse: float = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
 class Recipe:
     """Everything that decides a training run besides the films and the seed.
 
@@ -154,6 +164,7 @@ class Recipe:
     fine_tune: FineTuneSettings | None = None
     fine_tune_augmentation: FineTuneAugmentation = FineTuneAugmentation()
     counterexamples: CounterExamples = CounterExamples()
+    gate: GateSettings = GateSettings()
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain JSON-able values, for the model's record."""
@@ -171,6 +182,7 @@ _AT_LEAST = {
     **dict.fromkeys((f"head.{key}" for key in ("steps", "epochs", "hidden", "eval_every")), 1),
     **dict.fromkeys((f"fine_tune.{key}" for key in ("channels_width", "epochs", "batch", "checkpoint_every")), 1),
     "fine_tune.size": 16,
+    "gate.refuse": 0.001,
 }
 _AT_MOST = {
     **dict.fromkeys((f"fine_tune.{key}" for key in ("warmup", "label_smoothing", "average", "balance")), 1.0),
@@ -179,6 +191,7 @@ _AT_MOST = {
     "counterexamples.not_chest": 1.0,
     "fine_tune_augmentation.crop": 0.9,
     "fine_tune.size": 4096,
+    "gate.refuse": 0.5,
 }
 
 
