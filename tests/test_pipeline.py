@@ -26,7 +26,7 @@ from deephealth.evaluation.results import Problem
 from deephealth.evaluation.terminal import evaluation_text
 from deephealth.model.verify import verify
 from deephealth.pipeline import Run, audit
-from deephealth.training.recipe import FeatureSettings, FineTuneSettings, HeadSettings, Recipe, SplitSettings
+from deephealth.training.recipe import FeatureSettings, FineTuneSettings, GateSettings, HeadSettings, Recipe, SplitSettings
 
 
 @pytest.fixture(scope="module")
@@ -249,6 +249,13 @@ def test_every_head_ends_in_a_model_that_verifies(kind: str, phantoms: Path, tmp
     run = train(phantoms, tmp_path / "run", recipe=recipe)
     assert verify(load_model(run.folder.model)).ok
     assert run.model.record.head.kind == ("dense" if kind == "dense" else "linear")
+
+
+@pytest.mark.slow
+def test_the_gate_refuses_as_many_as_the_recipe_says(run: Run, phantoms: Path, tmp_path: Path) -> None:
+    strict = train(phantoms, tmp_path / "run", recipe=Recipe(gate=GateSettings(refuse=0.4))).model.record.novelty_threshold
+    usual = run.model.record.novelty_threshold
+    assert strict is not None and usual is not None and strict < usual
 
 
 @pytest.mark.slow

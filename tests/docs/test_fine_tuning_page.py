@@ -15,7 +15,12 @@ PAGE = (Path(__file__).parents[2] / "docs" / "fine-tuning.md").read_text(encodin
 
 @pytest.mark.parametrize(
     ("heading", "section"),
-    [("fine_tune", FineTuneSettings), ("fine_tune_augmentation", FineTuneAugmentation), ("counterexamples", CounterExamples), ("gate", GateSettings)],
+    [
+        ("fine_tune", FineTuneSettings),
+        ("fine_tune_augmentation", FineTuneAugmentation),
+        ("counterexamples", CounterExamples),
+        ("gate", GateSettings),
+    ],
 )
 def test_every_key_is_named_and_none_is_invented(heading: str, section: type) -> None:
     text = PAGE.split(f"## [{heading}]")[1].split("\n## ")[0]
