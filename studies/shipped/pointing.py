@@ -39,7 +39,7 @@ from studies.shipped.films import Children, Pixels
 from studies.shipped.runs import Runs
 
 LESIONS = ("bacterial", "viral")
-LEARNED, POINTED = 120, 120
+LEARNED, VIEWS, POINTED = 120, 5, 120
 FILMS = 200
 STEP = 0.05
 WAYS = ("deletion", "insertion")
@@ -92,14 +92,14 @@ def pointing_game(path: Path, threads: int, *, learned: int = LEARNED, pointed: 
 
 
 def with_head_for_phantoms(path: Path, threads: int, *, learned: int, size: int) -> Model:
-    """A model file's backbone as it is, with a logistic head for phantoms; a fifth of their patients choose its penalty."""
+    """A model file's backbone as it is, with a logistic head for phantoms, seen in `VIEWS` views; a fifth of their patients choose its penalty."""
     backbone = load_backbone(str(path))
     with tempfile.TemporaryDirectory() as folder:
         index = open_dataset(write_phantoms(Path(folder) / "films", per_class=learned, seed=_LEARN_SEED, size=size, masks=False))
         split = make_split(index, validation=0.2, test=0.0)
         learn, choose = (
-            examples_of(index, extract_features(split.films(index, part), backbone, threads=threads, cache=False), views=1)
-            for part in ("train", "validation")
+            examples_of(index, extract_features(split.films(index, part), backbone, views=views, threads=threads, cache=False), views)
+            for part, views in (("train", VIEWS), ("validation", 1))
         )
     head = fit_head(learn, classes=len(index.classes), settings=HeadSettings(), validation=choose)
     record = ModelRecord(name="phantoms", labels=index.classes, novelty_threshold=None)
