@@ -38,7 +38,10 @@ def test_one_film_is_answered_as_the_predictor_does(service: Any) -> None:
     for verdict in found["operating_points"]:
         assert verdict["probability"] == pytest.approx(sum(expected.probabilities[label] for label in verdict["positive"]), abs=1e-6)
         assert (verdict["verdict"] == "positive") == (verdict["probability"] >= verdict["threshold"])
-    assert found["heatmap"]["grid"] == [10, 10] and found["conformal"] is None and found["reliability"] is None
+    assert found["heatmap"]["grid"] == [model.record.backbone.grid] * 2 and found["reliability"] is None
+    rule = model.record.conformal
+    assert rule is not None and found["conformal"]["level"] == rule.level
+    assert set(found["conformal"]["labels"]) == {label for label, p in expected.probabilities.items() if p >= rule.threshold}
 
 
 def test_a_heatmaps_address_draws_it(service: Any) -> None:
