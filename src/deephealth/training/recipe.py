@@ -96,7 +96,8 @@ class FineTuneAugmentation:
 
     rotate in degrees; shift, crop and aspect as shares of the side; gamma and contrast as factors (0.3: between 1/1.3 and 1.3);
     brightness and noise as shares of the grey range; border, patch and marker: probability of erasing a border, erasing a patch,
-    burning in a corner marker; flip: probability of a left-right mirror (0: the heart lies on the left).
+    burning in a corner marker; soften: probability of showing the film as if enlarged from a copy of half to all of its side, since films
+    come at many sizes and through many programs; flip: probability of a left-right mirror (0: the heart lies on the left).
     """
 
     rotate: float = 8.0
@@ -110,6 +111,7 @@ class FineTuneAugmentation:
     border: float = 0.5
     patch: float = 0.25
     marker: float = 0.3
+    soften: float = 0.0
     flip: float = 0.0
 
 
@@ -186,7 +188,7 @@ _AT_LEAST = {
 }
 _AT_MOST = {
     **dict.fromkeys((f"fine_tune.{key}" for key in ("warmup", "label_smoothing", "average", "balance")), 1.0),
-    **dict.fromkeys((f"fine_tune_augmentation.{key}" for key in ("shift", "border", "patch", "marker", "flip")), 1.0),
+    **dict.fromkeys((f"fine_tune_augmentation.{key}" for key in ("shift", "border", "patch", "marker", "soften", "flip")), 1.0),
     **dict.fromkeys((f"counterexamples.{key}" for key in ("only_lungs", "without_lungs", "frame")), 1 / 3),
     "counterexamples.not_chest": 1.0,
     "fine_tune_augmentation.crop": 0.9,

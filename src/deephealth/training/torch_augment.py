@@ -73,8 +73,10 @@ def _exposed(films: Tensor, settings: FineTuneAugmentation, random: np.random.Ge
 
 
 def _spoiled(grey: Tensor, settings: FineTuneAugmentation, random: np.random.Generator) -> Tensor:
-    """Films with markers, noise, erased borders and patches."""
+    """Films softened, with markers, noise, erased borders and patches."""
     n, side = grey.shape[0], grey.shape[-1]
+    if settings.soften:
+        grey = coarsen(grey, settings.soften, side // 2, random)
     _burn_markers(grey, settings.marker, random)
     if settings.noise:
         grey += _noise(grey, settings.noise, random)
