@@ -1,27 +1,17 @@
-"""The training runs: one a fold, the naive one, and the file that ships; each is what `deephealth train` does, two at a time, resumable.
-
-What ships is trained twice: first from ImageNet's weights, then for a few epochs more on films that are also softened (decision 032). The
-folds go the same way, each from its own first run.
-"""
+"""The training runs: one a fold, the naive one, and the file that ships; each is what `deephealth train` does, two at a time, resumable."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from deephealth.settings import atomic
-from deephealth.training.recipe import recipe_from_dict
 from studies.shipped.films import FOLDS, Children
 
-FIRST_RECIPE = Path("recipes/shipped-first.toml")
 RECIPE = Path("recipes/shipped.toml")
 NAIVE_RECIPE = Path("recipes/naive.toml")
 
@@ -54,35 +44,21 @@ class Runs:
 def train_all(children: Children, runs: Runs, *, processes: int) -> None:
     """Train what is not there yet. One thread a run, so that a run gives the same file on any number of cores."""
     runs.folder.mkdir(parents=True, exist_ok=True)
-    jobs = [twice(children.data, runs.shipped.parent, None)]
+    jobs = [command(children.data, runs.shipped.parent, RECIPE, None)]
     for k in range(FOLDS):
         split = runs.folder / f"fold-{k}.csv"
         children.splits[k].save(split)
-        jobs.append(twice(children.data, runs.fold(k).parent, split))
-    jobs.append([command(children.data, runs.naive.parent, NAIVE_RECIPE, runs.folder / "fold-0.csv")])
+        jobs.append(command(children.data, runs.fold(k).parent, RECIPE, split))
+    jobs.append(command(children.data, runs.naive.parent, NAIVE_RECIPE, runs.folder / "fold-0.csv"))
     run_all(jobs, processes=processes)
 
 
-def twice(data: Path, out: Path, split: Path | None) -> list[list[str]]:
-    """The two runs that lead to a model like the one that ships; the second begins where the first ended."""
-    first = out.with_name(f"{out.name}-first")
-    recipe = out.with_suffix(".toml")
-    start = first / "fine_tune" / "fine-tune.pt"
-    atomic.write_text(recipe, as_toml(changed(tomllib.loads(RECIPE.read_text()), {"fine_tune": {"start": str(start)}})))
-    return [command(data, first, FIRST_RECIPE, split), command(data, out, recipe, split)]
-
-
-def run_all(jobs: Sequence[Sequence[Sequence[str]]], *, processes: int) -> None:
-    """Run what is not finished yet, `processes` jobs at a time, each its commands in turn. SystemExit when one fails."""
+def run_all(jobs: Sequence[Sequence[str]], *, processes: int) -> None:
+    """Run what is not finished yet, `processes` at a time. SystemExit when one fails."""
     with ThreadPoolExecutor(processes) as pool:
-        for failed in pool.map(_run_in_turn, jobs):
-            if failed:
-                raise SystemExit(f"{' '.join(failed)} did not end well; see {_log(failed)}")
-
-
-def _run_in_turn(commands: Sequence[Sequence[str]]) -> Sequence[str] | None:
-    """The first command that fails; those after it are not run."""
-    return next((command for command in commands if _run(command)), None)
+        for code, job in zip(pool.map(_run, jobs), jobs, strict=True):
+            if code:
+                raise SystemExit(f"{' '.join(job)} ended with {code}; see {_log(job)}")
 
 
 def command(data: Path, out: Path, recipe: Path, split: Path | None) -> list[str]:
@@ -90,29 +66,6 @@ def command(data: Path, out: Path, recipe: Path, split: Path | None) -> list[str
     films = str(data / "kermany" / "chest_xray")
     options = ["--recipe", str(recipe), "--out", str(out), "--threads", "1", "--no-films"]
     return [sys.executable, "-m", "deephealth", "train", films, *options, *(["--split", str(split)] if split else [])]
-
-
-def changed(recipe: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe, as its file has it, with some keys of some sections changed. UsageError for what a recipe may not hold."""
-    found = dict(recipe)
-    for section, values in changes.items():
-        found[section] = {**found.get(section, {}), **values}
-    recipe_from_dict(found)
-    return found
-
-
-def as_toml(recipe: Mapping[str, Any]) -> str:
-    """A recipe's file: plain values and one level of sections."""
-    plain = {key: value for key, value in recipe.items() if not isinstance(value, Mapping)}
-    lines = [f"{key} = {_value(value)}" for key, value in plain.items()]
-    for section, values in recipe.items():
-        if isinstance(values, Mapping):
-            lines += ["", f"[{section}]", *(f"{key} = {_value(value)}" for key, value in values.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)  # strings, numbers, booleans and lists are written alike in TOML and JSON
 
 
 def commit() -> str:

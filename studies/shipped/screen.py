@@ -1,4 +1,4 @@
-"""What was tried: other recipes on fold 0, each the first of the shipped recipes with a few changes, judged on films not seen.
+"""What was tried: other recipes on fold 0, each the shipped recipe with a few changes, judged on films that they have not seen.
 
     python -m studies.shipped tried
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from deephealth.images.read import read_film
 from deephealth.model.file import Model
 from deephealth.settings import atomic
+from deephealth.training.recipe import recipe_from_dict
 from studies.shipped import lungs
 from studies.shipped.accuracy import scores
 from studies.shipped.answers import OutOfFold, ask, probabilities_of, refused_by
 from studies.shipped.films import Children, Pixels
-from studies.shipped.runs import FIRST_RECIPE, Runs, as_toml, changed, command, run_all
+from studies.shipped.runs import RECIPE, Runs, command, run_all
 
 TRIALS = Path(__file__).with_name("screens.toml")
 
@@ -38,11 +39,34 @@ def measure(children: Children, runs: Runs, threads: int) -> list[dict[str, Any]
     jobs = []
     for trial in trials:
         recipe = runs.folder / f"{trial['name']}.toml"
-        atomic.write_text(recipe, as_toml(changed(tomllib.loads(FIRST_RECIPE.read_text()), trial.get("changes", {}))))
-        jobs.append([command(children.data, runs.trial(trial["name"]).parent, recipe, split)])
+        atomic.write_text(recipe, as_toml(changed(tomllib.loads(RECIPE.read_text()), trial.get("changes", {}))))
+        jobs.append(command(children.data, runs.trial(trial["name"]).parent, recipe, split))
     run_all(jobs, processes=threads)
     judging = [("the shipped recipe", runs.fold(0)), *((trial["what"], runs.trial(trial["name"])) for trial in trials)]
     return [{"what": what, **judged(children, path, threads)} for what, path in judging]
+
+
+def changed(recipe: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe, as its file has it, with some keys of some sections changed. UsageError for what a recipe may not hold."""
+    found = dict(recipe)
+    for section, values in changes.items():
+        found[section] = {**found.get(section, {}), **values}
+    recipe_from_dict(found)
+    return found
+
+
+def as_toml(recipe: Mapping[str, Any]) -> str:
+    """A recipe's file: plain values and one level of sections."""
+    plain = {key: value for key, value in recipe.items() if not isinstance(value, Mapping)}
+    lines = [f"{key} = {_value(value)}" for key, value in plain.items()]
+    for section, values in recipe.items():
+        if isinstance(values, Mapping):
+            lines += ["", f"[{section}]", *(f"{key} = {_value(value)}" for key, value in values.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)  # strings, numbers, booleans and lists are written alike in TOML and JSON
 
 
 def judged(children: Children, path: Path, threads: int) -> dict[str, Any]:

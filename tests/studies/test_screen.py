@@ -10,15 +10,15 @@ import pytest
 
 from deephealth.errors import UsageError
 from deephealth.training.recipe import load_recipe
-from studies.shipped.runs import FIRST_RECIPE, NAIVE_RECIPE, RECIPE, as_toml, changed, twice
-from studies.shipped.screen import CHANGES, TRIALS
+from studies.shipped.runs import NAIVE_RECIPE, RECIPE
+from studies.shipped.screen import CHANGES, TRIALS, as_toml, changed
 
 ROOT = Path(__file__).parents[2]
 FILM = np.tile(np.linspace(0, 255, 120).astype(np.uint8), (100, 1))
 
 
 def test_every_trial_is_a_recipe_that_can_be_read_back(tmp_path: Path) -> None:
-    shipped = tomllib.loads((ROOT / FIRST_RECIPE).read_text())
+    shipped = tomllib.loads((ROOT / RECIPE).read_text())
     trials = tomllib.loads((ROOT / TRIALS).read_text())["trial"]
     assert len({trial["name"] for trial in trials}) == len(trials)
     for trial in trials:
@@ -35,15 +35,6 @@ def test_every_trial_is_a_recipe_that_can_be_read_back(tmp_path: Path) -> None:
 def test_a_trial_may_not_hold_what_a_recipe_may_not() -> None:
     with pytest.raises(UsageError, match="unknown key"):
         changed(tomllib.loads((ROOT / RECIPE).read_text()), {"fine_tune": {"epoch": 3}})
-
-
-def test_a_fold_begins_its_second_training_where_its_first_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    first, second = twice(Path("data"), tmp_path / "fold-3", tmp_path / "fold-3.csv")
-    recipe = load_recipe(Path(second[second.index("--recipe") + 1])).fine_tune
-    assert recipe is not None
-    assert recipe.start == str(Path(first[first.index("--out") + 1]) / "fine_tune" / "fine-tune.pt")
-    assert first[first.index("--split") :] == second[second.index("--split") :]
 
 
 @pytest.mark.parametrize("name", CHANGES)
