@@ -49,9 +49,9 @@ def main() -> None:
             train_all(children, runs, processes=threads)
         _measure(steps, children, runs, threads)
     if "card" in steps:
-        atomic.write_bytes(SHIPPED, card.complete(runs.shipped, json.loads(RESULTS.read_text())).read_bytes())
+        atomic.write_bytes(SHIPPED, card.complete(runs.shipped, _results()).read_bytes())
     if "page" in steps:
-        results = json.loads(RESULTS.read_text())
+        results = _results()
         atomic.write_text(PAGE, page.render(results))
         atomic.write_text(ADULTS, page.adult_films(results))
         for name, draw in (("lungs", plots.parts), ("gate", plots.refused)):
@@ -73,8 +73,14 @@ def _parts() -> dict[str, Callable[[Children, Runs, int], Any]]:
     }
 
 
+def _results() -> dict[str, Any]:
+    """What was measured so far, by part."""
+    found: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return found
+
+
 def _measure(steps: list[str], children: Children, runs: Runs, threads: int) -> None:
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results = _results()
     for name, part in _parts().items():
         if name not in steps and ("measure" not in steps or name in results):
             continue

@@ -143,7 +143,7 @@ def _lungs(results: Results) -> Iterator[str]:
         yield ABSENT
         return
     yield "Black where something is hidden; border and corners without the place where any film has lung. The naive model is the same network without"
-    yield "augmentation and counter-examples, trained for 6 epochs, on the films of fold 0."
+    yield "augmentation and counter-examples, on the films of fold 0."
     yield ""
     names = list(found)
     parts = list(found["shipped"]["parts"])

@@ -92,7 +92,7 @@ def pointing_game(path: Path, threads: int, *, learned: int = LEARNED, pointed: 
 
 
 def with_head_for_phantoms(path: Path, threads: int, *, learned: int, size: int) -> Model:
-    """A model file's backbone as it is, with a logistic head for phantoms, seen in `VIEWS` views; a fifth of their patients choose its penalty."""
+    """A model's backbone as it is, with a logistic head for phantoms in `VIEWS` views; a fifth of their patients choose its penalty."""
     backbone = load_backbone(str(path))
     with tempfile.TemporaryDirectory() as folder:
         index = open_dataset(write_phantoms(Path(folder) / "films", per_class=learned, seed=_LEARN_SEED, size=size, masks=False))

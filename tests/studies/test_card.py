@@ -20,12 +20,17 @@ RESULTS: dict[str, Any] = {
 }
 
 
-def test_the_card_holds_what_was_measured(tmp_path: Path) -> None:
-    run = tmp_path / "shipped" / "model.onnx"
+def finished_run(folder: Path) -> Path:
+    run = folder / "shipped" / "model.onnx"
     run.parent.mkdir()
     shutil.copyfile(shipped_model_path(), run)
     (run.parent / "run.json").write_text(json.dumps({"cpu_seconds": 1200.0, "peak_memory_mb": 700}))
-    (tmp_path / "shipped.commit").write_text("0123456789ab+")
+    (folder / "shipped.commit").write_text("0123456789ab+")
+    return run
+
+
+def test_the_card_holds_what_was_measured(tmp_path: Path) -> None:
+    run = finished_run(tmp_path)
     before = Model.load(run)
     after = Model.load(complete(run, RESULTS))
     text = card(after.record)
@@ -36,3 +41,10 @@ def test_the_card_holds_what_was_measured(tmp_path: Path) -> None:
     assert "passes 98.1% of held-out children's films" in after.record.limits[-1]
     assert after.record.metrics["test"] == before.record.metrics["test"]
     assert verify(after).ok
+
+
+def test_before_anything_is_measured_the_card_claims_nothing_more(tmp_path: Path) -> None:
+    run = finished_run(tmp_path)
+    before, after = Model.load(run).record, Model.load(complete(run, {})).record
+    assert after.metrics == before.metrics
+    assert after.limits[-1].startswith("Films of adults") and "%" not in after.limits[-1]

@@ -131,3 +131,11 @@ def test_coarse_films_lose_detail_and_keep_their_mean() -> None:
     assert blurred.shape == grey.shape
     assert (blurred.std((1, 2, 3)) < grey.std((1, 2, 3))).all()
     torch.testing.assert_close(blurred.mean((1, 2, 3)), grey.mean((1, 2, 3)), atol=3, rtol=0)
+
+
+def test_softened_films_lose_detail_only_where_they_are_asked_to() -> None:
+    noisy = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (200, 32, 32), dtype=np.uint8))
+    soft = augment(noisy, FineTuneAugmentation(**{**vars(NOTHING), "soften": 0.5}), np.random.default_rng(1))
+    changed = (soft[:, 0] - noisy.float()).abs().amax((1, 2)) > 1
+    assert 0.35 < float(changed.float().mean()) < 0.65
+    assert float(soft[changed].std()) < 0.95 * float(noisy.float().std())

@@ -69,7 +69,7 @@ _IMAGENET = "Learned from ImageNet photographs; has seen no chest film."
 BACKBONES: Mapping[str, BackboneEntry] = MappingProxyType(
     {
         "deephealth-small": BackboneEntry(
-            "MobileNetV2 0.35 fine-tuned on public chest films of children; ships with the package",
+            "small residual network trained on public chest films; ships with the package",
             licence="Apache-2.0",
             provenance="Trained by the recipe in the Deep Health repository.",
             file="deephealth-small.onnx",
