@@ -124,7 +124,7 @@ def test_a_run_tells_what_stands_behind_its_scores(run: Run) -> None:
 def test_without_names_no_film_is_named_anywhere(run: Run) -> None:
     named, stripped = (json.dumps(run.evaluation.to_json(names=names)) for names in (True, False))
     used = [film.name for film in run.audit.index.films if film.name in named]
-    assert len(used) > 10
+    assert len(used) > 3
     assert not [name for name in used if name in stripped]
     jsonschema.validate(json.loads(stripped), report_schema())
     problem = Problem("viral/letter.png", "viral/letter.png is no picture (letter.png).")

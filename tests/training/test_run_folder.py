@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deephealth.errors import UsageError
+from deephealth.settings import atomic
 from deephealth.training.run_folder import RunFolder
 
 PLAN = {"data": "abc", "seed": 0, "recipe": {"shares": (0.1, 0.2)}}
@@ -59,3 +60,14 @@ def test_overwriting_a_run_leaves_what_others_put_beside_it(tmp_path: Path) -> N
     (tmp_path / "notes.txt").write_text("seen by a radiologist")
     assert not RunFolder(tmp_path, PLAN, overwrite=True).resumed
     assert {path.name for path in tmp_path.iterdir()} == {"plan.json", "notes.txt"}
+
+
+def test_a_run_killed_while_its_plan_was_written_is_begun_again(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), atomic.replacing(tmp_path / "plan.json") as half:
+        half.write_text('{"seed"')
+        kept = half.with_name(half.name.replace("plan", "plan2"))  # a kill runs no clean-up; this copy is what it would leave
+        kept.write_text(half.read_text())
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == [kept]
+    assert not RunFolder(tmp_path, PLAN).resumed
+    assert RunFolder(tmp_path, PLAN).resumed

@@ -37,6 +37,11 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def is_unfinished(path: Path) -> bool:
+    """Whether `path` is what a kill in the middle of `replacing` leaves behind; it may be removed or ignored."""
+    return path.name.startswith(".") and path.name.endswith(".part")
+
+
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Hold `folder` while it is filled; UsageError when another process does. The system lets go of it when this one ends, however."""

@@ -40,7 +40,7 @@ class RunFolder:
             self._remove()
         earlier = self._earlier_plan()
         if earlier is None:
-            if not emptied and path.exists() and any(path.iterdir()):
+            if not emptied and path.exists() and not all(map(atomic.is_unfinished, path.iterdir())):
                 raise UsageError(f"{path} is not empty and holds no training run, expected a new folder; give another --out.")
             atomic.write_json(path / "plan.json", plan)
         elif (path / "run.json").exists():
