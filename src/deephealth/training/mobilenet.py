@@ -3,6 +3,8 @@
 Sandler et al., "MobileNetV2: inverted residuals and linear bottlenecks", 2018, as TensorFlow trained it: see `features.mobilenet`, which
 draws the same network, unchanged, as a frozen backbone. Here the last stage does not halve the side: its depthwise kernels are spread
 instead ("atrous", after Chen et al., "DeepLab", 2016), so the weights fit and the map has 14 x 14 cells at 224 px instead of 7 x 7.
+
+Since TensorFlow pads the right and the bottom only, a cell is centred 7.5 px to the right of and below the place where a map draws it.
 """
 
 from __future__ import annotations
