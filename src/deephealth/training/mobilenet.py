@@ -47,7 +47,7 @@ class _Activated(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """The layers in turn, the film's right and bottom padded first where the stride is 2."""
-        found: Tensor = super().forward(nn.functional.pad(x, (0, 1, 0, 1)) if self.pad else x)
+        found: Tensor = super().forward(nn.functional.pad(x, (0, 1, 0, 1)) if self.pad else x)  # type: ignore[no-untyped-call]
         return found
 
 
