@@ -7,12 +7,17 @@ import http.server
 import importlib.util
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Machines are shared and noisy: how long an example takes says nothing about the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -29,6 +34,26 @@ if (_NODE := Path(__file__).parents[1] / ".venv-node" / "path").is_dir():
 def _private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or leaves anything in the user's cache."""
     monkeypatch.setenv("DEEPHEALTH_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def in_chromium() -> Callable[[Callable[[Browser], Any]], Any]:
+    """Call a function with Debian's Chromium, in a thread of its own: the page's tests may have left a loop running in this one."""
+
+    def call(ask: Callable[[Browser], Any]) -> Any:
+        from playwright.sync_api import sync_playwright
+
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"])
+            found = ask(browser)
+            browser.close()
+        return found
+
+    def elsewhere(ask: Callable[[Browser], Any]) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(call, ask).result()
+
+    return elsewhere
 
 
 @pytest.fixture

@@ -86,25 +86,22 @@ def test_the_projector_has_a_row_and_a_thumbnail_for_each_film_and_no_name(run: 
 
 
 @pytest.mark.slow
-def test_tensorboard_draws_the_curves_in_chromium(run: Path, tmp_path: Path) -> None:
-    from playwright.sync_api import sync_playwright
+def test_tensorboard_draws_the_curves_in_chromium(run: Path, tmp_path: Path, in_chromium: Any) -> None:
+    def draw(browser: Any) -> set[str]:
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.goto(f"{address}#timeseries")
+        page.wait_for_selector("line-chart svg path[d*='L'], line-chart canvas", timeout=60_000)
+        page.wait_for_timeout(1500)
+        page.screenshot(path=tmp_path / "curves.png")
+        places = (".tag", "card-group-toolbar, .group-title-wrapper")
+        return {text.strip() for place in places for text in page.locator(place).all_inner_texts()}
 
     command = [sys.executable, "-m", "deephealth", "tensorboard", str(run), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None
             address = next(word for line in process.stdout for word in re.findall(r"http://\S+", line))
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"])
-                page = browser.new_page(viewport={"width": 1400, "height": 900})
-                page.goto(f"{address}#timeseries")
-                page.wait_for_selector("line-chart svg path[d*='L'], line-chart canvas", timeout=60_000)
-                page.wait_for_timeout(1500)
-                page.screenshot(path=tmp_path / "curves.png")
-                assert {"accuracy", "cross_entropy"} <= {text.strip() for text in page.locator(".tag").all_inner_texts()} | {
-                    text.strip() for text in page.locator("card-group-toolbar, .group-title-wrapper").all_inner_texts()
-                }
-                browser.close()
+            assert {"accuracy", "cross_entropy"} <= in_chromium(draw)
         finally:
             process.terminate()
     colours = Image.open(tmp_path / "curves.png").convert("RGB").getcolors(2_000_000)

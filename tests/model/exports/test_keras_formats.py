@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -150,10 +151,8 @@ PAGE = """<!doctype html><meta charset="utf-8">
 
 
 @pytest.mark.slow
-def test_the_javascript_snippet_answers_in_chromium(make_model: MakeModel, serve_folder: tuple[Path, str]) -> None:
+def test_the_javascript_snippet_answers_in_chromium(make_model: MakeModel, serve_folder: tuple[Path, str], in_chromium: Any) -> None:
     """The zip's own program, which resizes too, in a page with TensorFlow.js."""
-    from playwright.sync_api import sync_playwright
-
     folder, address = serve_folder
     model = make_model(standardise=True)
     export_model(model, "tfjs", folder / "a.zip")
@@ -165,14 +164,15 @@ def test_the_javascript_snippet_answers_in_chromium(make_model: MakeModel, serve
     (folder / "tf.mjs").write_text("export const { loadLayersModel, tensor, stack, expandDims, mul, add } = globalThis.tf;\n")
     (folder / "index.html").write_text(PAGE)
     film = np.ascontiguousarray(draw_phantom("bacterial", seed=4, patient=1, size=200).pixels[:, :150])
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"])
+
+    def ask(browser: Any) -> Any:
         page = browser.new_page()
         page.goto(f"{address}/index.html")
         page.wait_for_function("() => Boolean(window.predict)")
         asked = "([plane, w, h]) => predict('/files/model/model.json', [plane, plane, plane], w, h)"
-        told = page.evaluate(asked, [film.ravel().tolist(), film.shape[1], film.shape[0]])
-        browser.close()
+        return page.evaluate(asked, [film.ravel().tolist(), film.shape[1], film.shape[0]])
+
+    told = in_chromium(ask)
     for label, expected in zip(model.labels, model.run(film).probabilities, strict=True):
         assert told[label] == pytest.approx(float(expected), abs=1e-4)
 
