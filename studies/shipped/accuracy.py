@@ -79,13 +79,15 @@ def surest(found: OutOfFold) -> dict[str, Figure]:
 
 def native_films(children: Children, runs: Runs, threads: int) -> Figure:
     """Share of films whose answer is the same at the size they were taken with and as 224 px copies, by the fold's model."""
-    same, patients = [], []
-    for k in range(len(children.splits)):
-        films = [film for film in children.tested(k) if children.original(film)]
-        model = Model.load(runs.fold(k))
-        originals = [path for film in films if (path := children.original(film))]
-        pairs = (ask(model, (read_film(path).pixels for path in paths), threads) for paths in (originals, [f.path for f in films]))
-        one, other = (probabilities_of(answers).argmax(axis=1) for answers in pairs)
-        same += list(one == other)
-        patients += [film.patient for film in films]
-    return share(same, patients)
+    found = [pair for k in range(len(children.splits)) for pair in same_at_own_size(children, Model.load(runs.fold(k)), k, threads)]
+    return share([same for _, same in found], [patient for patient, _ in found])
+
+
+def same_at_own_size(children: Children, model: Model, k: int, threads: int) -> list[tuple[str, bool]]:
+    """The patient of each film of a fold whose original is at hand, and whether a model answers alike to it and its 224 px copy."""
+    pairs = [(film, original) for film in children.tested(k) if (original := children.original(film))]
+    native, copies = (
+        probabilities_of(ask(model, (read_film(path).pixels for path in paths), threads)).argmax(axis=1)
+        for paths in ([original for _, original in pairs], [film.path for film, _ in pairs])
+    )
+    return [(film.patient, bool(same)) for (film, _), same in zip(pairs, native == copies, strict=True)]

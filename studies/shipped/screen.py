@@ -23,7 +23,7 @@ from deephealth.model.file import Model
 from deephealth.settings import atomic
 from deephealth.training.recipe import recipe_from_dict
 from studies.shipped import lungs
-from studies.shipped.accuracy import scores
+from studies.shipped.accuracy import same_at_own_size, scores
 from studies.shipped.answers import OutOfFold, ask, probabilities_of, refused_by
 from studies.shipped.films import Children, Pixels
 from studies.shipped.runs import RECIPE, Runs, command, run_all
@@ -86,6 +86,7 @@ def judged(children: Children, path: Path, threads: int) -> dict[str, Any]:
         "only lungs": part["parts"]["only lungs"]["accuracy"]["value"],
         "without lungs": part["parts"]["without lungs"]["accuracy"]["value"],
         "evidence in the lungs": part["energy in the drawn lungs"]["value"],
+        "native, same answer": float(np.mean([same for _, same in same_at_own_size(children, model, 0, threads)])),
         "reframed, changed": part["answers changed by another frame"]["value"],
         "minutes of a core": round(_minutes(path), 1),
     }

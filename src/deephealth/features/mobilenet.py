@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MEAN = 127.5
 SCALE = 1 / 127.5
 SIZE = 224
-_EPSILON = 1e-3
+EPSILON = 1e-3
 _STRIDES = (1, 2, 1, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1, 2, 1, 1, 1)  # of the inverted residual blocks 1..17
 
 Weights = Mapping[str, NDArray[Any]]
@@ -85,7 +85,7 @@ def _convolution(state: Weights, kernel: str, norm: str, folded: str) -> _Convol
         return _tensor(state, f"{folded}.weight", 4), _tensor(state, f"{folded}.bias", 1)
     weight = _tensor(state, f"{kernel}.weight", 4)
     gain, shift, mean, variance = (_tensor(state, f"{norm}.{part}", 1) for part in ("weight", "bias", "running_mean", "running_var"))
-    factor = gain / np.sqrt(variance + _EPSILON)
+    factor = gain / np.sqrt(variance + EPSILON)
     return weight * factor[:, None, None, None], shift - mean * factor
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from deephealth.errors import ModelFileError
 from deephealth.features.checkpoint import read_checkpoint
+from deephealth.features.mobilenet import EPSILON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,14 +28,13 @@ if TYPE_CHECKING:
 _STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 _SPREAD_FROM = 5  # this stage's stride becomes a spread of the kernels after it
 _TOP = 1280
-_EPSILON = 1e-3
 
 
 def _normed(inputs: int, outputs: int, *, side: int = 1, stride: int = 1, groups: int = 1, spread: int = 1) -> list[nn.Module]:
     """A convolution and its batch normalisation; TensorFlow's SAME: at stride 2 only right and bottom are padded, by the caller."""
     padding = 0 if stride == 2 else spread * (side // 2)
     layer = nn.Conv2d(inputs, outputs, side, stride, padding, dilation=spread, groups=groups, bias=False)
-    return [layer, nn.BatchNorm2d(outputs, eps=_EPSILON)]
+    return [layer, nn.BatchNorm2d(outputs, eps=EPSILON)]
 
 
 class _Activated(nn.Sequential):
@@ -77,8 +77,7 @@ class MobileNetV2(nn.Module):
         super().__init__()
         channels = _channels(32 * width)
         layers: list[nn.Module] = [_Activated(1, channels, side=3, stride=2)]
-        for block in _blocks(width):
-            outputs, expansion, stride, spread = block
+        for outputs, expansion, stride, spread in _blocks(width):
             layers.append(_InvertedResidual(channels, outputs, expansion, stride=stride, spread=spread))
             channels = outputs
         self.features = nn.Sequential(*layers, _Activated(channels, _TOP))
@@ -88,15 +87,15 @@ class MobileNetV2(nn.Module):
         found: Tensor = self.features(x)
         return found
 
-    def load_imagenet(self, path: Path, *, spread: float) -> None:
+    def load_imagenet(self, path: Path, *, deviation: float) -> None:
         """Take the weights of a .pth file in torchvision's layout, batch normalisation not folded.
 
-        spread: standard deviation that films reach the network with, over the one that photographs in [-1, 1] do; the first kernel is made
+        deviation: the standard deviation that films reach the network with, over that of photographs in [-1, 1]; the first kernel is made
         smaller by it, and summed over red, green and blue, which is exact for grey. Raises ModelFileError when the weights do not fit.
         """
         found = {name: torch.from_numpy(value.copy()) for name, value in self._fitting(path).items()}
         stem = "features.0.0.weight"
-        found[stem] = found[stem].sum(dim=1, keepdim=True) / spread
+        found[stem] = found[stem].sum(dim=1, keepdim=True) / deviation
         self.load_state_dict(found, strict=False)  # all but the counts of batches, which the file does not have
 
     def _fitting(self, path: Path) -> Mapping[str, np.ndarray]:
@@ -118,12 +117,9 @@ def _blocks(width: float) -> Iterator[tuple[int, int, int, int]]:
     spread = 1
     for number, (expansion, outputs, count, stride) in enumerate(_STAGES):
         for k in range(count):
-            halves = stride == 2 and k == 0
-            if halves and number == _SPREAD_FROM:
-                yield _channels(outputs * width), expansion, 1, spread
-                spread = 2
-            else:
-                yield _channels(outputs * width), expansion, 2 if halves else 1, spread
+            undone = number == _SPREAD_FROM and k == 0
+            yield _channels(outputs * width), expansion, stride if k == 0 and not undone else 1, spread
+            spread = 2 if undone else spread
 
 
 def _channels(wanted: float) -> int:

@@ -153,7 +153,7 @@ def _mobilenet(width: str, start: str, *, standardised: bool) -> MobileNetV2:
         )
     network = MobileNetV2(float(width))
     if start != "scratch":
-        network.load_imagenet(Path(start), spread=1 / keras_backbones.FILM_SPREAD if standardised else 1.0)
+        network.load_imagenet(Path(start), deviation=1 / keras_backbones.FILM_SPREAD if standardised else 1.0)
     return network
 
 

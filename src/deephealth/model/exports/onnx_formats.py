@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FILE = "model.onnx"
 _BATCH = 1
 _KEPT = (1, 5, 9, 17)  # first convolutions that int8 leaves in float32, tried in turn
-_CLOSE = 0.02  # mean difference of a probability that is near enough
+_CLOSE = 0.02  # mean difference of a probability at which no more of them are kept
 
 
 def as_it_is(source: Source) -> Artefact:
