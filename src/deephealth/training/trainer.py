@@ -31,6 +31,7 @@ from deephealth.training.events import EpochDone, EventListener, Note, StepDone
 from deephealth.training.film_array import FilmArray
 from deephealth.training.networks import Classifier, Normalisation, build_network, read_checkpoint
 from deephealth.training.recipe import CounterExamples
+from deephealth.training.settle import fit_offsets, measure_statistics
 from deephealth.training.torch_augment import augment, augment_with_masks, mix
 
 if TYPE_CHECKING:
@@ -213,18 +214,30 @@ class Trainer:
         answers = []
         with torch.no_grad():
             for start in range(0, len(films), _EVALUATION_BATCH):
-                pixels = torch.from_numpy(films.batch(slice(start, start + _EVALUATION_BATCH))).to(self.device)
-                grey = self.normalisation(pixels[:, None].float()).contiguous(memory_format=torch.channels_last)
+                grey = self._normalised(films, slice(start, start + _EVALUATION_BATCH))
                 answers.append(self.averaged(grey).float().cpu())
         return torch.cat(answers).numpy()
 
     def finished(self) -> tuple[nn.Module, LinearHead]:
-        """The averaged network on the CPU, and its head; the run is over, and the trainer not to be used again."""
+        """The averaged network on the CPU, and its head, settled on the films as they are; the trainer is not to be used again."""
         from deephealth.model.heads import LinearHead
 
+        measure_statistics(self.averaged, self._as_they_are())
+        scale, offsets = fit_offsets(self.logits(self.films), self.films.labels, self.mass.sum(1).numpy())
         model = self.averaged.cpu()
-        weight, bias = model.head.weight.detach().numpy().copy(), model.head.bias.detach().numpy().copy()
-        return model.network, LinearHead(weight, bias)
+        weight, bias = (scale * values.detach().numpy() for values in (model.head.weight, model.head.bias))
+        return model.network, LinearHead(weight.astype(np.float32), (bias + offsets).astype(np.float32))
+
+    def _as_they_are(self) -> Iterator[Tensor]:
+        """All films in a random order, unchanged, normalised, in batches of one size; a remainder is left out."""
+        order = np.random.default_rng([self.seed, _DRAW_ORDER, self.settings.epochs]).permutation(len(self.films))
+        size = min(_EVALUATION_BATCH, len(order))
+        for start in range(0, len(order) - size + 1, size):
+            yield self._normalised(self.films, np.sort(order[start : start + size]))
+
+    def _normalised(self, films: FilmArray, which: NDArray[np.int64] | slice) -> Tensor:
+        pixels = torch.from_numpy(films.batch(which)).to(self.device)
+        return self.normalisation(pixels[:, None].float()).contiguous(memory_format=torch.channels_last)
 
     def fingerprint(self) -> str:
         """A hash of all that decides the run's outcome, so that a checkpoint is never continued with anything else."""
