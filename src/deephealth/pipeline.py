@@ -25,7 +25,7 @@ from deephealth.errors import DatasetError
 from deephealth.evaluation.abstention import calibrate_sets
 from deephealth.evaluation.audit import Audit, look_for_shortcuts, refuse_leakage, split_counts
 from deephealth.evaluation.board import show_run
-from deephealth.evaluation.calibration import choose_operating_points, fit_temperature, softmax
+from deephealth.evaluation.calibration import LOWEST_TEMPERATURE, choose_operating_points, fit_temperature, softmax
 from deephealth.evaluation.context import make_context
 from deephealth.evaluation.evaluate import score_predictions
 from deephealth.evaluation.external import Scanned
@@ -339,7 +339,9 @@ def _calibrate(found: Audit, facts: FilmFacts, backbone: Backbone, head: Head, t
     films = films_of(found.index, tables["validation"])
     patients = [film.patient for film in films]
     logits = head.logits(held_out.features)
-    temperature = fit_temperature(logits, held_out.labels)
+    # A settled network is already as sure as its training films warrant; if others seem to warrant more, they are an easy draw.
+    least = 1.0 if job.recipe.fine_tune else LOWEST_TEMPERATURE
+    temperature = fit_temperature(logits, held_out.labels, least=least)
     probabilities = softmax(logits, temperature)
     novelty = fit_novelty(examples_of(found.index, tables["train"], 1).features)
     points = choose_operating_points(probabilities, held_out.labels, found.index.classes, patients, seed=job.seed)

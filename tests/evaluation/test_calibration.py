@@ -50,6 +50,12 @@ def test_few_right_answers_in_a_row_do_not_make_a_model_certain() -> None:
     assert softmax(many, fit_temperature(many, np.arange(100) % 3)).max() == pytest.approx(101 / 102, abs=1e-3)
 
 
+def test_temperature_is_not_below_the_least_that_is_asked_for() -> None:
+    z, y = np.array([[1.0, 0.0]] * 9 + [[0.0, 1.0]]), np.zeros(10, dtype=int)  # right nine times of ten: surer than these logits say
+    assert fit_temperature(z, y) < 0.7
+    assert fit_temperature(z, y, least=1.0) == pytest.approx(1.0, abs=1e-5)
+
+
 def test_temperature_of_hopeless_answers_stays_in_its_bounds() -> None:
     assert fit_temperature(np.eye(3)[[0, 1, 2]], [1, 2, 0]) == pytest.approx(20, rel=1e-3)
     assert fit_temperature(np.zeros((0, 3)), []) == 1.0

@@ -66,8 +66,8 @@ def softmax(logits: ArrayLike, temperature: float = 1.0) -> Floats:
     return np.asarray(e / e.sum(axis=1, keepdims=True))
 
 
-def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
-    """The temperature in 0.05..20 that makes the log loss of softmax(logits / temperature) least (Guo 2017).
+def fit_temperature(logits: ArrayLike, labels: ArrayLike, *, least: float = LOWEST_TEMPERATURE) -> float:
+    """The temperature in `least`..20 that makes the log loss of softmax(logits / temperature) least (Guo 2017).
 
     logits: [n, C]; labels: int [n]. The loss is convex in 1 / temperature, so golden-section search over its
     logarithm finds the one minimum. Without films it is 1. When every film is answered rightly the loss would be least at ever surer
@@ -88,7 +88,7 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
         return float((np.log(np.exp(z * inverse).sum(axis=1)) - truth * inverse).mean())
 
     golden = (math.sqrt(5) - 1) / 2
-    low, high = math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE)
+    low, high = math.log(least), math.log(HIGHEST_TEMPERATURE)
     left, right = high - golden * (high - low), low + golden * (high - low)
     at_left, at_right = loss(left), loss(right)
     while high - low > 1e-6:
