@@ -218,7 +218,7 @@ def _transfer(results: Results) -> Iterator[str]:
 
 
 def _tried(results: Results) -> Iterator[str]:
-    yield "What led here, with what did not help, stands in [decision 031](decisions/031-shipped-recipe.md) and [032](decisions/032-imagenet-start.md)."
+    yield "What led here, with what did not help, stands in decisions [031](decisions/031-shipped-recipe.md), [032](decisions/032-imagenet-start.md), [033](decisions/033-settled-on-films-as-they-are.md)."
     found = look(results, "tried")
     if not found:
         return
