@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,7 @@ _FORMAT = 2
 _REPORT_EVERY = 10  # steps between StepDone events
 _CLIP = 1.0  # largest norm of a step's gradient
 _EVALUATION_BATCH = 64
+_PARTS_WEIGHT = 1 / 3  # of a film's lungs alone, beside the film, where class offsets are fitted
 _CHEST_WEIGHT = 0.5  # of the loss of "this is a chest film" beside that of the classes
 _DRAW_ORDER, _DRAW_STEP, _DRAW_WEIGHTS = 0, 1, 2  # what a seed is used for
 
@@ -180,7 +181,7 @@ class Trainer:
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
-    def _lungs_of(self, which: NDArray[np.int64]) -> Tensor:
+    def _lungs_of(self, which: NDArray[np.int64] | slice) -> Tensor:
         assert self.lungs is not None
         bits = np.unpackbits(self.lungs[which], axis=1).reshape(-1, 1, LUNG_SIDE, LUNG_SIDE)
         return torch.from_numpy(bits).to(self.device).float()
@@ -211,19 +212,19 @@ class Trainer:
 
     def logits(self, films: FilmArray) -> NDArray[np.float32]:
         """What the averaged network answers: float32 [n, classes]."""
-        answers = []
+        starts = range(0, len(films), _EVALUATION_BATCH)
+        return self._answered(self._normalised(films, slice(start, start + _EVALUATION_BATCH)) for start in starts)
+
+    def _answered(self, batches: Iterable[Tensor]) -> NDArray[np.float32]:
         with torch.no_grad():
-            for start in range(0, len(films), _EVALUATION_BATCH):
-                grey = self._normalised(films, slice(start, start + _EVALUATION_BATCH))
-                answers.append(self.averaged(grey).float().cpu())
-        return torch.cat(answers).numpy()
+            return torch.cat([self.averaged(batch).float().cpu() for batch in batches]).numpy()
 
     def finished(self) -> tuple[nn.Module, LinearHead]:
         """The averaged network on the CPU, and its head, settled on the films as they are; the trainer is not to be used again."""
         from deephealth.model.heads import LinearHead
 
         measure_statistics(self.averaged, self._as_they_are())
-        scale, offsets = fit_offsets(self.logits(self.films), self.films.labels, self.mass.sum(1).numpy())
+        scale, offsets = fit_offsets(*self._answers_to_settle_on())
         model = self.averaged.cpu()
         weight, bias = (scale * values.detach().numpy() for values in (model.head.weight, model.head.bias))
         return model.network, LinearHead(weight.astype(np.float32), (bias + offsets).astype(np.float32))
@@ -235,9 +236,25 @@ class Trainer:
         for start in range(0, len(order) - size + 1, size):
             yield self._normalised(self.films, np.sort(order[start : start + size]))
 
-    def _normalised(self, films: FilmArray, which: NDArray[np.int64] | slice) -> Tensor:
-        pixels = torch.from_numpy(films.batch(which)).to(self.device)
-        return self.normalisation(pixels[:, None].float()).contiguous(memory_format=torch.channels_last)
+    def _answers_to_settle_on(self) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+        """Logits, labels and weights of all films and, where counter-examples keep a film's label, of the lungs alone at a lower weight."""
+        logits, labels, weights = self.logits(self.films), self.films.labels, self.mass.sum(1).numpy()
+        if self.lungs is None or not self.lungs.any() or not self.counterexamples.only_lungs:
+            return logits, labels, weights
+        seen = np.flatnonzero(np.bitwise_count(self.lungs).sum(axis=1))
+        batches = (seen[start : start + _EVALUATION_BATCH] for start in range(0, len(seen), _EVALUATION_BATCH))
+        parts = self._answered(self._normalised(self.films, which, only_lungs=True) for which in batches)
+        return (
+            np.concatenate([logits, parts]),
+            np.concatenate([labels, labels[seen]]),
+            np.concatenate([weights, _PARTS_WEIGHT * weights[seen]]),
+        )
+
+    def _normalised(self, films: FilmArray, which: NDArray[np.int64] | slice, *, only_lungs: bool = False) -> Tensor:
+        grey = torch.from_numpy(films.batch(which)).to(self.device)[:, None].float()
+        if only_lungs:
+            grey = grey * functional.interpolate(self._lungs_of(which), size=grey.shape[-1], mode="nearest")
+        return self.normalisation(grey).contiguous(memory_format=torch.channels_last)
 
     def fingerprint(self) -> str:
         """A hash of all that decides the run's outcome, so that a checkpoint is never continued with anything else."""
