@@ -23,9 +23,10 @@ from deephealth.images.read import read_film
 from deephealth.settings.progress import Progress
 from deephealth.training import finetune
 from deephealth.training import trainer as training
+from deephealth.training.counterexamples import LUNG_SIDE
 from deephealth.training.events import EpochDone, Event, Note, StepDone
 from deephealth.training.film_array import array_of, load_films
-from deephealth.training.recipe import FineTuneAugmentation, FineTuneSettings
+from deephealth.training.recipe import CounterExamples, FineTuneAugmentation, FineTuneSettings
 from deephealth.training.trainer import Trainer, learning_rate, run, weighted_cross_entropy
 
 pytestmark = pytest.mark.train
@@ -155,6 +156,29 @@ def test_average_switched_off_is_the_last_step(tmp_path: Path, films: list[Film]
     subject = trainer(films, tmp_path, average=0.0)
     subject.step()
     torch.testing.assert_close(subject.average, dict(subject.model.state_dict()), atol=1e-6, rtol=1e-6)
+
+
+def test_offsets_are_fitted_on_the_lungs_alone_too_where_they_are_shown(films: list[Film], tmp_path: Path) -> None:
+    array = load_films(films, tiny.CLASSES, 32, tmp_path)
+    lungs = np.zeros((len(array), LUNG_SIDE, LUNG_SIDE), dtype=bool)
+    lungs[1:, :, : LUNG_SIDE // 2] = True  # of the first film nobody knows the lungs
+    bits = np.packbits(lungs.reshape(len(array), -1), axis=1)
+
+    def answers(shown: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        settings = FineTuneSettings(**vars(tiny.SETTINGS))
+        made = Trainer(array, 2, settings, FineTuneAugmentation(), CounterExamples(only_lungs=shown), lungs=bits, seed=5)
+        return made._answers_to_settle_on()
+
+    n = len(array)
+    whole, both = answers(0.0), answers(0.2)
+    assert [len(part) for part in whole] == [n, n, n]
+    assert [len(part) for part in both] == [2 * n - 1] * 3
+    assert both[1].tolist() == [*array.labels, *array.labels[1:]]
+    assert both[2][n:] == pytest.approx(both[2][1:n] / 2)
+    hidden = array.batch(slice(1, n)).copy()
+    hidden[:, :, 16:] = 0
+    expected = Trainer(array, 2, FineTuneSettings(**vars(tiny.SETTINGS)), FineTuneAugmentation(), seed=5)
+    assert both[0][n:] == pytest.approx(expected.logits(array_of(hidden, array.labels[1:])), abs=1e-4)
 
 
 def test_bfloat16_trains_too(tmp_path: Path, films: list[Film]) -> None:

@@ -44,7 +44,7 @@ _FORMAT = 2
 _REPORT_EVERY = 10  # steps between StepDone events
 _CLIP = 1.0  # largest norm of a step's gradient
 _EVALUATION_BATCH = 64
-_PARTS_WEIGHT = 1 / 3  # of a film's lungs alone, beside the film, where class offsets are fitted
+_PARTS_WEIGHT = 1 / 2  # of a film's lungs alone, beside the film, where class offsets are fitted
 _CHEST_WEIGHT = 0.5  # of the loss of "this is a chest film" beside that of the classes
 _DRAW_ORDER, _DRAW_STEP, _DRAW_WEIGHTS = 0, 1, 2  # what a seed is used for
 
