@@ -2,8 +2,8 @@
 
 While it learned, films were exposed otherwise, mixed and partly hidden, and the pictures that are no chest films stood among them. A film
 as it comes is sharper and clearer than those, so the network, asked with the batch statistics of its training, takes too many for normal.
-Both steps use the training films alone (and their lungs alone, where a recipe keeps the label of those), so the validation films stay unseen
-for temperature, operating points and gate. What each is worth: docs/decisions/033-settled-on-films-as-they-are.md.
+Both steps use the training films alone (and their lungs alone, where a recipe keeps the label of those), so the validation films stay
+unseen for temperature, operating points and gate. What each is worth: docs/decisions/033-settled-on-films-as-they-are.md.
 
 Batch statistics after Izmailov et al., "Averaging weights leads to wider optima", 2018; why films as they are differ from augmented ones:
 Touvron et al., "Fixing the train-test resolution discrepancy", 2019. Offsets and one scale: "bias-corrected temperature scaling" of
