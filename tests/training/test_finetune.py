@@ -26,7 +26,8 @@ from deephealth.training import trainer as training
 from deephealth.training.counterexamples import LUNG_SIDE
 from deephealth.training.events import EpochDone, Event, Note, StepDone
 from deephealth.training.film_array import array_of, load_films
-from deephealth.training.recipe import CounterExamples, FineTuneAugmentation, FineTuneSettings
+from deephealth.training.recipe import FineTuneAugmentation, FineTuneSettings
+from deephealth.training.settle import answers, fit_offsets, settle
 from deephealth.training.trainer import Trainer, learning_rate, run, weighted_cross_entropy
 
 pytestmark = pytest.mark.train
@@ -163,22 +164,24 @@ def test_offsets_are_fitted_on_the_lungs_alone_too_where_they_are_shown(films: l
     lungs = np.zeros((len(array), LUNG_SIDE, LUNG_SIDE), dtype=bool)
     lungs[1:, :, : LUNG_SIDE // 2] = True  # of the first film nobody knows the lungs
     bits = np.packbits(lungs.reshape(len(array), -1), axis=1)
-
-    def answers(shown: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        settings = FineTuneSettings(**vars(tiny.SETTINGS))
-        made = Trainer(array, 2, settings, FineTuneAugmentation(), CounterExamples(only_lungs=shown), lungs=bits, seed=5)
-        return made._answers_to_settle_on()
-
-    n = len(array)
-    whole, both = answers(0.0), answers(0.2)
-    assert [len(part) for part in whole] == [n, n, n]
-    assert [len(part) for part in both] == [2 * n - 1] * 3
-    assert both[1].tolist() == [*array.labels, *array.labels[1:]]
-    assert both[2][n:] == pytest.approx(both[2][1:n] / 2)
-    hidden = array.batch(slice(1, n)).copy()
+    subject = trainer(films, tmp_path)
+    hidden = array.batch(slice(1, None)).copy()
     hidden[:, :, 16:] = 0
-    expected = Trainer(array, 2, FineTuneSettings(**vars(tiny.SETTINGS)), FineTuneAugmentation(), seed=5)
-    assert both[0][n:] == pytest.approx(expected.logits(array_of(hidden, array.labels[1:])), abs=1e-4)
+    alone = subject.logits(array_of(hidden, array.labels[1:]))
+    n = len(array)
+    assert answers(subject.averaged, array, subject.normalisation, np.arange(1, n), bits) == pytest.approx(alone, abs=1e-4)
+
+    def settled(lungs: np.ndarray | None) -> tuple[float, np.ndarray]:
+        return settle(subject.averaged, array, np.ones(n, np.float32), subject.normalisation, order=np.arange(n), lungs=lungs)
+
+    whole, both = settled(None), settled(bits)
+    logits = subject.logits(array)  # with the statistics that settling has measured
+    alone = subject.logits(array_of(hidden, array.labels[1:]))
+    weights = np.concatenate([np.ones(n), np.full(n - 1, 0.5)]).astype(np.float32)
+    expected = fit_offsets(np.concatenate([logits, alone]), np.concatenate([array.labels, array.labels[1:]]), weights)
+    assert both[0] == pytest.approx(expected[0], rel=1e-3)
+    assert both[1] == pytest.approx(expected[1], abs=1e-3)
+    assert whole[1] != pytest.approx(both[1], abs=1e-3)
 
 
 def test_bfloat16_trains_too(tmp_path: Path, films: list[Film]) -> None:

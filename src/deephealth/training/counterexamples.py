@@ -37,6 +37,11 @@ _CORNER = (0.10, 0.25)
 _WHOLE, _ONLY, _WITHOUT, _FRAMED = range(4)
 
 
+def unpacked(bits: NDArray[np.uint8]) -> Tensor:
+    """Lung masks from their bits, [n, LUNG_SIDE^2 / 8] -> float32 [n, 1, LUNG_SIDE, LUNG_SIDE] of 0 and 1."""
+    return torch.from_numpy(np.unpackbits(bits, axis=1).reshape(-1, 1, LUNG_SIDE, LUNG_SIDE)).float()
+
+
 def conceal(films: Tensor, lungs: Tensor, settings: CounterExamples, random: Random) -> tuple[Tensor, NDArray[np.bool_]]:
     """Hide parts of some films [n, 1, S, S] (grey levels), whose lungs [n, 1, S, S] (0..1) are known.
 

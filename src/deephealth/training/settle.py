@@ -12,15 +12,69 @@ Alexandari et al., "Maximum likelihood with bias-corrected calibration is hard t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
+
+from deephealth.training.counterexamples import unpacked
+from deephealth.training.film_array import FilmArray
+from deephealth.training.networks import Classifier, Normalisation
 
 Floats = NDArray[np.float64]
+Which = NDArray[np.int64]
+Bits = NDArray[np.uint8]
+_BATCH = 64
+_LUNGS_WEIGHT = 1 / 2  # of a film's lungs alone, beside the film
 _LARGEST = 20.0  # no scale above it: where every training film is answered right, the sharpest answers would always fit best
+
+
+def settle(
+    model: Classifier, films: FilmArray, weights: NDArray[np.float32], normalise: Normalisation, *, order: Which, lungs: Bits | None = None
+) -> tuple[float, Floats]:
+    """Give `model` the batch statistics of `films`, and find the scale and the offsets [C] that its logits want.
+
+    weights [n]: how much each film counts; order [n]: a random one. lungs: bits of the films' lung masks, as
+    `unpacked` takes them; where given, the films that have any are asked about a second time with all else black, at a lower weight.
+    """
+    size = min(_BATCH, len(order))
+    fair = [np.sort(order[start : start + size]) for start in range(0, len(order) - size + 1, size)]
+    measure_statistics(model, shown(films, fair, normalise, model))
+    logits, labels = answers(model, films, normalise), films.labels
+    seen = np.empty(0, np.int64) if lungs is None else np.flatnonzero(lungs.any(axis=1))
+    if len(seen):
+        alone = answers(model, films, normalise, seen, lungs)
+        logits, labels = np.concatenate([logits, alone]), np.concatenate([labels, labels[seen]])
+        weights = np.concatenate([weights, _LUNGS_WEIGHT * weights[seen]])
+    return fit_offsets(logits, labels, weights)
+
+
+def answers(
+    model: Classifier, films: FilmArray, normalise: Normalisation, which: Which | None = None, lungs: Bits | None = None
+) -> NDArray[np.float32]:
+    """The logits of films, by default all, as they are or with only their lungs: float32 [n, C]."""
+    with torch.no_grad():
+        batches = shown(films, _batches(np.arange(len(films)) if which is None else which), normalise, model, lungs)
+        return torch.cat([model(batch).float().cpu() for batch in batches]).numpy()
+
+
+def shown(
+    films: FilmArray, batches: Iterable[Which], normalise: Normalisation, model: nn.Module, lungs: Bits | None = None
+) -> Iterator[Tensor]:
+    """The films of each batch as they are, or with only their lungs, normalised, where `model` lies: float32 [k, 1, S, S]."""
+    device = next(model.parameters()).device
+    for which in batches:
+        grey = torch.from_numpy(films.batch(which)).to(device)[:, None].float()
+        if lungs is not None:
+            grey = grey * functional.interpolate(unpacked(lungs[which]).to(device), size=grey.shape[-1], mode="nearest")
+        yield normalise(grey).contiguous(memory_format=torch.channels_last)
+
+
+def _batches(which: Which) -> Sequence[Which]:
+    return [which[start : start + _BATCH] for start in range(0, len(which), _BATCH)]
 
 
 def measure_statistics(model: nn.Module, batches: Iterable[Tensor]) -> None:

@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,12 +26,12 @@ from torch.nn import functional
 from deephealth.datasets.duplicates import HASH_BYTES
 from deephealth.errors import DeepHealthError, UsageError
 from deephealth.settings import atomic
-from deephealth.training.counterexamples import LUNG_SIDE, conceal, not_chest, outside
+from deephealth.training.counterexamples import conceal, not_chest, outside, unpacked
 from deephealth.training.events import EpochDone, EventListener, Note, StepDone
 from deephealth.training.film_array import FilmArray
 from deephealth.training.networks import Classifier, Normalisation, build_network, read_checkpoint
 from deephealth.training.recipe import CounterExamples
-from deephealth.training.settle import fit_offsets, measure_statistics
+from deephealth.training.settle import answers, settle
 from deephealth.training.torch_augment import augment, augment_with_masks, mix
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ _FORMAT = 2
 _REPORT_EVERY = 10  # steps between StepDone events
 _CLIP = 1.0  # largest norm of a step's gradient
 _EVALUATION_BATCH = 64
-_PARTS_WEIGHT = 1 / 2  # of a film's lungs alone, beside the film, where class offsets are fitted
 _CHEST_WEIGHT = 0.5  # of the loss of "this is a chest film" beside that of the classes
 _DRAW_ORDER, _DRAW_STEP, _DRAW_WEIGHTS = 0, 1, 2  # what a seed is used for
 
@@ -80,7 +79,7 @@ class Trainer:
         threads: int = 1,
         seen: NDArray[np.uint8] = NOTHING_SEEN,
     ) -> None:
-        """lungs: bits [n, LUNG_SIDE^2 / 8] of each film's lung mask (np.packbits), where counter-examples need them."""
+        """lungs: bits of each film's lung mask, as `counterexamples.unpacked` takes them, where counter-examples need them."""
         if counterexamples.need_lungs and lungs is None:
             raise ValueError("counter-examples that hide lungs need to know where the lungs are")
         self.films, self.settings, self.augmentation, self.seed, self.threads = films, settings, augmentation, seed, threads
@@ -181,10 +180,9 @@ class Trainer:
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
 
-    def _lungs_of(self, which: NDArray[np.int64] | slice) -> Tensor:
+    def _lungs_of(self, which: NDArray[np.int64]) -> Tensor:
         assert self.lungs is not None
-        bits = np.unpackbits(self.lungs[which], axis=1).reshape(-1, 1, LUNG_SIDE, LUNG_SIDE)
-        return torch.from_numpy(bits).to(self.device).float()
+        return unpacked(self.lungs[which]).to(self.device)
 
     def _with_strangers(
         self, films: Tensor, mass: Tensor, told: NDArray[np.bool_], random: np.random.Generator
@@ -212,49 +210,18 @@ class Trainer:
 
     def logits(self, films: FilmArray) -> NDArray[np.float32]:
         """What the averaged network answers: float32 [n, classes]."""
-        starts = range(0, len(films), _EVALUATION_BATCH)
-        return self._answered(self._normalised(films, slice(start, start + _EVALUATION_BATCH)) for start in starts)
-
-    def _answered(self, batches: Iterable[Tensor]) -> NDArray[np.float32]:
-        with torch.no_grad():
-            return torch.cat([self.averaged(batch).float().cpu() for batch in batches]).numpy()
+        return answers(self.averaged, films, self.normalisation)
 
     def finished(self) -> tuple[nn.Module, LinearHead]:
         """The averaged network on the CPU, and its head, settled on the films as they are; the trainer is not to be used again."""
         from deephealth.model.heads import LinearHead
 
-        measure_statistics(self.averaged, self._as_they_are())
-        scale, offsets = fit_offsets(*self._answers_to_settle_on())
+        order = np.random.default_rng([self.seed, _DRAW_ORDER, self.settings.epochs]).permutation(len(self.films))
+        lungs = self.lungs if self.counterexamples.only_lungs else None
+        scale, offsets = settle(self.averaged, self.films, self.mass.sum(1).numpy(), self.normalisation, order=order, lungs=lungs)
         model = self.averaged.cpu()
         weight, bias = (scale * values.detach().numpy() for values in (model.head.weight, model.head.bias))
         return model.network, LinearHead(weight.astype(np.float32), (bias + offsets).astype(np.float32))
-
-    def _as_they_are(self) -> Iterator[Tensor]:
-        """All films in a random order, unchanged, normalised, in batches of one size; a remainder is left out."""
-        order = np.random.default_rng([self.seed, _DRAW_ORDER, self.settings.epochs]).permutation(len(self.films))
-        size = min(_EVALUATION_BATCH, len(order))
-        for start in range(0, len(order) - size + 1, size):
-            yield self._normalised(self.films, np.sort(order[start : start + size]))
-
-    def _answers_to_settle_on(self) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
-        """Logits, labels and weights of all films and, where counter-examples keep a film's label, of the lungs alone at a lower weight."""
-        logits, labels, weights = self.logits(self.films), self.films.labels, self.mass.sum(1).numpy()
-        if self.lungs is None or not self.lungs.any() or not self.counterexamples.only_lungs:
-            return logits, labels, weights
-        seen = np.flatnonzero(np.bitwise_count(self.lungs).sum(axis=1))
-        batches = (seen[start : start + _EVALUATION_BATCH] for start in range(0, len(seen), _EVALUATION_BATCH))
-        parts = self._answered(self._normalised(self.films, which, only_lungs=True) for which in batches)
-        return (
-            np.concatenate([logits, parts]),
-            np.concatenate([labels, labels[seen]]),
-            np.concatenate([weights, _PARTS_WEIGHT * weights[seen]]),
-        )
-
-    def _normalised(self, films: FilmArray, which: NDArray[np.int64] | slice, *, only_lungs: bool = False) -> Tensor:
-        grey = torch.from_numpy(films.batch(which)).to(self.device)[:, None].float()
-        if only_lungs:
-            grey = grey * functional.interpolate(self._lungs_of(which), size=grey.shape[-1], mode="nearest")
-        return self.normalisation(grey).contiguous(memory_format=torch.channels_last)
 
     def fingerprint(self) -> str:
         """A hash of all that decides the run's outcome, so that a checkpoint is never continued with anything else."""
