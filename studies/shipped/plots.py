@@ -8,7 +8,8 @@ from typing import Any
 
 Figure = Mapping[str, Any]
 COLOURS = ("#2f6fb3", "#e0902f")
-_LEFT, _WIDTH, _ROW, _HEAD, _FOOT = 250, 460, 26, 56, 34
+_LEFT, _WIDTH, _ROW, _HEAD, _FOOT = 250, 460, 26, 64, 34
+_VALUE = 42  # width of a column of values
 
 
 def parts(lungs: Mapping[str, Any]) -> str:
@@ -34,7 +35,9 @@ def chart(title: str, legend: Sequence[str], rows: Sequence[tuple[str, Sequence[
         body.append(f'<text x="{_LEFT - 12}" y="{y + 4}" text-anchor="end">{escape(name)}</text>')
         for column, (found, colour) in enumerate(zip(figures, COLOURS, strict=False)):
             body += _dot(found, y + 7 * (column - (len(figures) - 1) / 2), colour)
-    width = _LEFT + _WIDTH + 70
+            x = _LEFT + _WIDTH + 14 + _VALUE * column
+            body.append(f'<text x="{x}" y="{y + 4}" font-size="11" fill="{colour}">{found["value"]:.3f}</text>')
+    width = _LEFT + _WIDTH + 14 + _VALUE * max(1, len(legend)) + 8
     size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     style = 'role="img" font-family="sans-serif" font-size="13"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}><title>{escape(title)}</title>'
@@ -62,10 +65,10 @@ def _scale(height: int, line: float | None) -> Iterator[str]:
         yield f'<text x="{x}" y="{height - 12}" text-anchor="middle" fill="#52606d">{k / 5:.1f}</text>'
     if line is not None:
         yield f'<path d="M{_x(line):.1f} {_HEAD}V{height - _FOOT}" stroke="#52606d" stroke-dasharray="3 3"/>'
+        yield f'<text x="{_x(line):.1f}" y="{_HEAD - 2}" text-anchor="middle" font-size="10" fill="#52606d">most frequent class</text>'
 
 
 def _dot(found: Figure, y: float, colour: str) -> Iterator[str]:
     if found["low"] is not None:
         yield f'<path d="M{_x(found["low"]):.1f} {y}H{_x(found["high"]):.1f}" stroke="{colour}" stroke-width="2" opacity="0.55"/>'
     yield f'<circle cx="{_x(found["value"]):.1f}" cy="{y}" r="4" fill="{colour}"/>'
-    yield f'<text x="{_LEFT + _WIDTH + 14}" y="{y + 4}" font-size="10" fill="{colour}">{found["value"]:.3f}</text>'
