@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from deephealth.datasets.public import public_sets
 from deephealth.errors import ModelFileError
+from deephealth.evaluation.lungs.finder import LungFinder
 from deephealth.model.file import Model, save_model
 from deephealth.model.graph import with_record
 from deephealth.model.record import Estimate
@@ -26,13 +28,24 @@ def complete(run: Path, results: Mapping[str, Any]) -> Path:
     known = {**record.metrics, **dict(_metrics(results))}
     training = dataclasses.replace(record.training, commit=run.parent.with_suffix(".commit").read_text(), cost=cost(run))
     limits = (*record.limits, *_limits(results))
-    data = with_record(model.data, dataclasses.replace(record, metrics=known, training=training, limits=limits))
+    sources = tuple(dataclasses.replace(source, licence=_credit()) for source in record.data.sources)
+    told = dataclasses.replace(
+        record, metrics=known, training=training, limits=limits, data=dataclasses.replace(record.data, sources=sources)
+    )
+    data = with_record(model.data, told)
     path = run.parent / NAME
     save_model(data, path)
     verdict = verify(Model.load(path))
     if not verdict.ok:
         raise ModelFileError(f"{path} does not pass its own goldens; train it again.")
     return path
+
+
+def _credit() -> str:
+    """Licence and credit of the films, and of the masks behind the lungs that the network was shown."""
+    films = public_sets()["kermany"]
+    masks = "; ".join(f"{learned.name}, {learned.licence}. {learned.credit}".rstrip(". ") for learned in LungFinder.shipped().record.data)
+    return f"{films.licence}. {films.citation.rstrip('.')}. Their lungs were found by the lung finder, which learned from: {masks}"
 
 
 def cost(run: Path) -> str:

@@ -38,6 +38,10 @@ def test_the_card_holds_what_was_measured(tmp_path: Path) -> None:
     assert "| share refused by the gate | hands | 1.000" in text
     assert "20 minutes of one" in text
     assert after.record.training.commit == "0123456789ab+"
+    (source,) = after.record.data.sources
+    assert source.licence.startswith("CC BY 4.0. Kermany")
+    assert "V7 Labs" in source.licence
+    assert source.sha256 == before.record.data.sources[0].sha256
     assert "passes 98.1% of held-out children's films" in after.record.limits[-1]
     assert after.record.metrics["test"] == before.record.metrics["test"]
     assert verify(after).ok
